@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# A thin front for meson and ninja. `make help` lists what there is.
+BUILD ?= build
+JOBS ?= $(shell nproc)
+MESON_FLAGS ?=
+
+.PHONY: all demo check check-quick check-long bench fuzz install clean help
+
+all: $(BUILD)/build.ninja
+	ninja -C $(BUILD) -j $(JOBS)
+
+$(BUILD)/build.ninja:
+	scripts/deps.sh build
+	meson setup $(MESON_FLAGS) $(BUILD)
+
+help:
+	@echo "make              build into build/, the programs into build/bin/"
+	@echo "make demo         the main job: VMs on managed block devices"
+	@echo "make check        all tests (under 40 minutes); check-quick: under 2; check-long: more"
+	@echo "make bench        figures next to peers, into build/bench.json"
+	@echo "make fuzz         fuzzers, FUZZ_SECONDS each (default 60)"
+	@echo "make install      DESTDIR and MESON_FLAGS=--prefix=... as usual"
+
+demo: all
+	scripts/deps.sh guest
+	scripts/demo.sh
+
+check:
+	scripts/check.sh all
+
+check-quick:
+	scripts/check.sh quick
+
+check-long:
+	scripts/check.sh long
+
+bench: all
+	scripts/deps.sh bench guest
+	bench/run.py
+
+fuzz:
+	scripts/fuzz.sh $(or $(FUZZ_SECONDS),60)
+
+install: all
+	meson install -C $(BUILD) --no-rebuild
+
+clean:
+	rm -rf $(BUILD)

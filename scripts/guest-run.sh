@@ -1,0 +1,155 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Boots a Linux guest in QEMU, has it run a script, and prints its console. The status is 0 only if the script
+# ran to its end and exited with 0; a script that failed gives its own status, a guest that died or never
+# answered 125, one that was stopped by the time limit 124.
+#
+#   guest-run.sh --script FILE [OPTION...] [-- QEMU-ARGUMENT...]
+#
+#   --script FILE       what the guest runs: a shell script for busybox, with util-linux's lsblk
+#   --disk SOCKET[,KEY=VALUE...]
+#                       a vhost-user-blk-pci device on SOCKET; may be repeated, the first is vda. The keys are
+#                       properties of the device (num-queues=2, packed=on, queue-size=256), and reconnect=SECONDS
+#   --qemu 7.2|11       Debian 12's own QEMU (default), or the newer one of the guest root
+#   --mem MIB           memory (256); it is shared, as vhost-user needs
+#   --smp N             processors (1)
+#   --timeout SECONDS   time limit (60)
+#   --qmp PATH          a QMP server on PATH
+#   --pidfile PATH      QEMU writes its process id there
+#   --append WORDS      more words for the kernel's command line
+#
+# No privilege is needed. QEMU emulates (TCG). It ends with this script, even if that is killed. The guest root
+# and its kernel are made first where they are missing, see guest-root.sh and guest-initrd.sh.
+set -eu
+
+here=$(dirname "$(readlink -f "$0")")
+name=guest-run
+cmdline="console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable no_timer_check cryptomgr.notests"
+qemu=7.2 mem=256 smp=1 limit=60 script='' append=''
+disks=() extra=()
+
+fail() { echo "$name: $*" >&2; exit 2; }
+
+number() {
+	[[ $2 =~ ^[1-9][0-9]*$ ]] || fail "$1 takes a number above 0, not '$2'"
+	echo "$2"
+}
+
+parse() {
+	while [ $# -gt 0 ]; do
+		[ "$1" != -- ] || { shift; extra+=("$@"); break; }
+		[ $# -ge 2 ] || fail "$1: unknown, or its value is missing"
+		case $1 in
+		--script) script=$2 ;;
+		--disk) disks+=("$2") ;;
+		--qemu) qemu=$2 ;;
+		--mem) mem=$(number "$1" "$2") ;;
+		--smp) smp=$(number "$1" "$2") ;;
+		--timeout) limit=$(number "$1" "$2") ;;
+		--qmp) extra+=(-qmp "unix:$2,server=on,wait=off") ;;
+		--pidfile) extra+=(-pidfile "$2") ;;
+		--append) append=$2 ;;
+		*) fail "unknown option '$1'; the head of this script lists them" ;;
+		esac
+		shift 2
+	done
+	[ -n "$script" ] || fail "--script FILE is missing: what shall the guest run?"
+	[ -r "$script" ] || fail "--script: cannot read '$script'"
+}
+
+# Sets qemu_command, and reconnect_unit: how many of the unit that this QEMU's sockets count in are a second.
+choose_qemu() {
+	local root
+	case $qemu in
+	7.2)
+		qemu_command=(qemu-system-x86_64)
+		reconnect_property=reconnect reconnect_unit=1
+		command -v qemu-system-x86_64 >/dev/null || fail "qemu-system-x86_64 is missing: run scripts/deps.sh guest" ;;
+	11)
+		root=$("$here/guest-root.sh")
+		qemu_command=("$here/guest-exec.sh" usr/bin/qemu-system-x86_64
+			-L "$root/usr/share/qemu" -L "$root/usr/share/seabios")
+		reconnect_property=reconnect-ms reconnect_unit=1000 ;;
+	*) fail "--qemu: '$qemu' is not known, 7.2 and 11 are" ;;
+	esac
+}
+
+# A disk's argument becomes a chardev for its socket and the device on it. Commas in the path are doubled, as
+# QEMU wants them; the path ends at the first comma that KEY= follows.
+add_disk() {
+	local id=$1 spec=$2 path properties='' chardev
+	path=$spec
+	if [[ $spec =~ ^(.*),([a-z-]+=.*)$ ]]; then
+		path=${spec%%,[a-z]*=*}
+		properties=${spec#"$path"}
+	fi
+	[ -S "$path" ] || fail "--disk: there is no socket at '$path'"
+	chardev=socket,id=$id,path=${path//,/,,}
+	if [[ $properties =~ ,reconnect=([0-9]+) ]]; then
+		chardev+=,$reconnect_property=$((BASH_REMATCH[1] * reconnect_unit))
+		properties=${properties/"${BASH_REMATCH[0]}"/}
+	fi
+	disk_arguments+=(-chardev "$chardev" -device "vhost-user-blk-pci,chardev=$id$properties")
+}
+
+# The script rides in an archive of its own behind the initrd's.
+make_initrd() {
+	local boot=$1
+	mkdir "$work/job"
+	cp "$script" "$work/job/job"
+	{ cat "$boot/initrd"; (cd "$work/job" && find . -type f | cpio -o -H newc --quiet -R 0:0); } >"$work/initrd"
+}
+
+# Two guards: QEMU dies with its timer, and the timer with this script.
+start() {
+	setpriv --pdeathsig TERM timeout -k 5 "$limit" setpriv --pdeathsig KILL "${qemu_command[@]}" \
+		-nodefaults -no-user-config -display none -no-reboot \
+		-machine q35 -cpu max -accel tcg -smp "$smp" -m "${mem}M" \
+		-object "memory-backend-memfd,id=memory,size=${mem}M,share=on" -numa node,memdev=memory \
+		-kernel "$boot/vmlinux" -initrd "$work/initrd" -append "$cmdline $append" \
+		-chardev stdio,id=console,signal=off -serial chardev:console \
+		"${disk_arguments[@]}" "${extra[@]}" </dev/null >"$work/pipe" 2>&1 &
+	vm=$!
+}
+
+stop() {
+	[ -z "$vm" ] || kill "$vm" 2>/dev/null || true
+	wait
+	rm -rf "$work"
+}
+
+verdict() {
+	local job
+	job=$(sed -n 's/^guest-job-status \([0-9]*\)$/\1/p' "$work/console" | tail -n1)
+	[ -z "$job" ] || return "$job"
+	if [ "$1" = 124 ] || [ "$1" = 137 ]; then
+		echo "$name: the guest was stopped: its script had not ended after $limit s" >&2
+		return 124
+	fi
+	echo "$name: the guest ended before its script did (QEMU's status: $1)" >&2
+	return 125
+}
+
+parse "$@"
+choose_qemu
+disk_arguments=()
+for i in "${!disks[@]}"; do
+	add_disk "disk$i" "${disks[i]}"
+done
+boot=$("$here/guest-initrd.sh")
+vm=''
+work=$(mktemp -d "${TMPDIR:-/tmp}/tvq-guest.XXXXXX")
+trap stop EXIT
+trap 'exit 143' TERM
+trap 'exit 130' INT
+
+make_initrd "$boot"
+mkfifo "$work/pipe"
+sed -u 's/\r$//' <"$work/pipe" | tee "$work/console" &
+start
+status=0
+wait "$vm" || status=$?
+vm=''
+wait
+verdict "$status"

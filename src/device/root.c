@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* The outermost management device: limits, notification areas (4.8), the owner interface. */
+
+#include "device/manager.h"
+#include "device/util.h"
+
+static int apply_defaults(struct tvq_mgmt_cfg *cfg)
+{
+	if (!cfg->os || !cfg->control)
+		return -EINVAL;
+	cfg->type = cfg->type ? cfg->type : TVQ_TYPE_BLK;
+	cfg->max_devices = cfg->max_devices ? cfg->max_devices : 65536;
+	cfg->max_vqs = cfg->max_vqs ? cfg->max_vqs : 262144;
+	cfg->max_vdev_vqs = cfg->max_vdev_vqs ? cfg->max_vdev_vqs : 64;
+	cfg->max_queue_size = cfg->max_queue_size ? cfg->max_queue_size : 1024;
+	cfg->max_depth = cfg->max_depth ? cfg->max_depth : 1;
+	if (cfg->max_depth == 0xff)
+		cfg->max_depth = 0;
+	cfg->f_trnspt_vq = cfg->f_trnspt_vq ? cfg->f_trnspt_vq : VIRTIO_F_TRNSPT_VQ;
+	cfg->f_trnspt_vq_vdev = cfg->f_trnspt_vq_vdev ? cfg->f_trnspt_vq_vdev : VIRTIO_F_TRNSPT_VQ_VDEV;
+	if (cfg->max_queue_size & (cfg->max_queue_size - 1) || cfg->max_queue_size > TVQ_RING_MAX_SIZE)
+		return -EINVAL;
+	return cfg->f_trnspt_vq > 63 || cfg->f_trnspt_vq_vdev > 63 ? -EINVAL : 0;
+}
+
+static void free_root(struct tvq_root *root)
+{
+	const struct tvq_os *os = root->os;
+
+	os->free(root->areas, root->n_areas * sizeof(*root->areas));
+	os->free(root->free_areas, root->n_areas * sizeof(*root->free_areas));
+	os->free(root->load, (root->cfg.n_workers + 1) * sizeof(*root->load));
+	os->free(root, sizeof(*root));
+}
+
+static struct tvq_root *make_root(const struct tvq_mgmt_cfg *cfg, struct tvq_platform *platform)
+{
+	struct tvq_root *root = cfg->os->alloc(sizeof(*root));
+
+	if (!root)
+		return NULL;
+	root->cfg = *cfg;
+	root->os = cfg->os;
+	root->control = cfg->control;
+	root->platform = platform;
+	root->n_areas = cfg->max_devices;
+	root->areas = cfg->os->alloc(root->n_areas * sizeof(*root->areas));
+	root->free_areas = cfg->os->alloc(root->n_areas * sizeof(*root->free_areas));
+	root->load = cfg->os->alloc((cfg->n_workers + 1) * sizeof(*root->load));
+	if (!root->areas || !root->free_areas || !root->load) {
+		free_root(root);
+		return NULL;
+	}
+	while (root->n_free_areas < root->n_areas) {
+		root->free_areas[root->n_free_areas] = root->n_areas - 1 - root->n_free_areas;
+		root->n_free_areas++;
+	}
+	return root;
+}
+
+static void root_created(struct tvq_device *dev, int err)
+{
+	dev->creating = false;
+	dev->life = err ? TVQ_NEW : TVQ_LIVING;
+}
+
+struct tvq_device *tvq_root_new(const struct tvq_mgmt_cfg *user_cfg, struct tvq_platform *platform,
+				int *err)
+{
+	struct tvq_mgmt_cfg cfg = *user_cfg;
+	struct tvq_type_cfg tcfg = { 0 };
+	const struct tvq_type *type;
+	struct tvq_root *root;
+	struct tvq_device *dev;
+
+	*err = apply_defaults(&cfg);
+	if (*err)
+		return NULL;
+	type = tvq_type_find(cfg.type);
+	*err = type ? 0 : -EINVAL;
+	if (!type)
+		return NULL;
+	*err = -ENOMEM;
+	root = make_root(&cfg, platform);
+	if (!root)
+		return NULL;
+	tcfg.features = type->default_features | tvq_common_features() | tvq_f_trnspt_vq(root) |
+			tvq_f_trnspt_vq_vdev(root);
+	*err = type->parse(&cfg, &tcfg, true);
+	dev = *err ? NULL : tvq_device_new(root, type, tcfg.features, tcfg.n_queues + 1);
+	if (!dev) {
+		free_root(root);
+		return NULL;
+	}
+	dev->space = platform->ops->space(platform, 0);
+	root->dev = dev;
+	dev->creating = true;
+	type->create(dev, &tcfg, root_created);
+	if (dev->life != TVQ_LIVING) {
+		*err = -EIO;
+		tvq_device_free(dev);
+		free_root(root);
+		return NULL;
+	}
+	*err = 0;
+	return dev;
+}
+
+void tvq_root_free(struct tvq_device *dev)
+{
+	struct tvq_root *root = dev->root;
+
+	tvq_device_free(dev);
+	free_root(root);
+}
+
+struct tvq_vq *tvq_root_area_vq(struct tvq_root *root, uint64_t addr, uint16_t index)
+{
+	uint64_t page = addr / TVQ_AREA_SIZE;
+	struct tvq_device *dev;
+
+	if (addr % TVQ_AREA_SIZE || page >= root->n_areas)
+		return NULL;
+	dev = root->areas[page];
+	return dev ? tvq_device_vq(dev, index) : NULL;
+}
+
+void tvq_root_notify(struct tvq_root *root, uint64_t addr, uint32_t value, unsigned int width)
+{
+	struct tvq_vq *vq = tvq_root_area_vq(root, addr, (uint16_t)value);
+
+	if (!vq)
+		return;
+	if (width == (tvq_device_has(vq->dev, TVQ_F_NOTIFICATION_DATA) ? 4 : 2))
+		tvq_vq_notify(vq);
+}
+
+/* ---- the owner interface ---- */
+
+void tvq_device_stats(const struct tvq_device *mgmt, struct tvq_device_stats *st)
+{
+	st->devices = mgmt->root->devices;
+	st->vqs = mgmt->root->vqs;
+	st->commands = mgmt->root->commands;
+	st->errors = mgmt->root->errors;
+}
+
+int tvq_device_resize(struct tvq_device *mgmt, uint64_t device_id, uint64_t capacity)
+{
+	struct tvq_device *dev = tvq_manager_find(mgmt->mgr, device_id);
+
+	if (!dev)
+		return -ENOENT;
+	return dev->type->resize ? dev->type->resize(dev, capacity) : -EOPNOTSUPP;
+}
+
+int tvq_device_break(struct tvq_device *mgmt, uint64_t device_id, const char *why)
+{
+	struct tvq_device *dev = tvq_manager_find(mgmt->mgr, device_id);
+
+	if (!dev)
+		return -ENOENT;
+	tvq_device_needs_reset(dev, why);
+	return 0;
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Mappings of peers' memory. Theory of operation.
+ *
+ * Sharing. Living mappings are found again by what they map: file, offset, length, rights. A file is
+ * known by device, inode number and time of birth (where the file system keeps none, of its last change):
+ * numbers of memfds come round after 2^32 of them, and a peer that made its own collide with another's would
+ * otherwise be handed the other's memory. All of this is under one lock.
+ *
+ * Loss. The SIGBUS handler needs to know whose address faulted, and may not take the lock: it runs on a
+ * thread that may hold anything. It walks a list of blocks of slots that grows and never shrinks. A slot is
+ * guarded by a sequence number, odd while it changes. The handler skips a slot that is changing: the mapping
+ * that faulted is in use, so its own slot is at rest.
+ *
+ * A lost mapping is replaced as a whole, by one mmap over it. Page by page would let a peer that truncates its
+ * memory use up the process' mappings (vm.max_map_count), two for each page that is touched.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <tvq/mapping.h>
+
+#include "bus_error.h"
+
+#define BUCKETS 1024
+
+/* What is mapped. Compared as bytes: no padding, zeroed where a member has no meaning. */
+struct key {
+	uint64_t dev, ino;
+	int64_t time_sec;
+	uint64_t time_nsec;
+	uint64_t offset, len;
+	uint64_t writable;
+};
+
+struct file_mapping {
+	struct tvq_mapping m;
+	struct file_mapping *next;	/* in its bucket */
+	struct key key;
+	bool shared;			/* it is in a bucket */
+	unsigned int refs;
+	uint8_t *base;			/* what was mapped, whole pages */
+	size_t size;
+	uint8_t *va;			/* what was asked for */
+	struct tvq_bus_slot *slot;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct file_mapping *buckets[BUCKETS];
+static unsigned int living;
+
+static struct file_mapping **bucket_of(const struct key *k)
+{
+	uint64_t h = (k->dev * 31 + k->ino) * 0x9e3779b97f4a7c15u;
+
+	h = (h ^ k->offset ^ k->len) * 0x9e3779b97f4a7c15u;
+	return &buckets[(h >> 32) % BUCKETS];
+}
+
+/* With the lock held, as the three below. One that was lost serves nobody new. */
+static struct file_mapping *find_shared(const struct key *k)
+{
+	struct file_mapping *f;
+
+	for (f = *bucket_of(k); f; f = f->next) {
+		if (!memcmp(&f->key, k, sizeof(*k)) && !atomic_load(&f->m.lost))
+			return f;
+	}
+	return NULL;
+}
+
+static void take_out(struct file_mapping *f)
+{
+	struct file_mapping **p = bucket_of(&f->key);
+
+	while (*p != f)
+		p = &(*p)->next;
+	*p = f->next;
+}
+
+static void file_mapping_put(struct tvq_mapping *m)
+{
+	struct file_mapping *f = (struct file_mapping *)m;
+
+	pthread_mutex_lock(&lock);
+	if (--f->refs) {
+		pthread_mutex_unlock(&lock);
+		return;
+	}
+	if (f->shared)
+		take_out(f);
+	tvq_bus_slot_clear(f->slot);
+	living--;
+	pthread_mutex_unlock(&lock);
+	munmap(f->base, f->size);
+	free(f);
+}
+
+/* Maps, and takes a slot. fd -1: anonymous. base offset and size are whole pages. With the lock held. */
+static struct file_mapping *new_mapping(int fd, uint64_t offset, size_t size, bool writable, int *err)
+{
+	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+	int prot = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+	struct file_mapping *f = calloc(1, sizeof(*f));
+	void *base;
+
+	*err = -ENOMEM;
+	if (!f)
+		return NULL;
+	base = mmap(NULL, size, prot, flags | MAP_NORESERVE, fd, (off_t)offset);
+	if (base == MAP_FAILED) {
+		*err = -errno;
+		goto free_mapping;
+	}
+	/* A peer's memory does not belong into our core dump, nor into a child. */
+	madvise(base, size, MADV_DONTDUMP);
+	madvise(base, size, MADV_DONTFORK);
+	f->slot = tvq_bus_slot_set(base, size, prot, &f->m.lost);
+	if (!f->slot)
+		goto unmap;
+	f->m.put = file_mapping_put;
+	f->refs = 1;
+	f->base = base;
+	f->size = size;
+	living++;
+	*err = 0;
+	return f;
+
+unmap:
+	munmap(base, size);
+free_mapping:
+	free(f);
+	return NULL;
+}
+
+/* The size of the pages that a mapping of this file consists of. */
+static uint64_t page_size(int fd)
+{
+	struct statfs fs;
+
+	if (!fstatfs(fd, &fs) && fs.f_type == HUGETLBFS_MAGIC && fs.f_bsize > 0)
+		return (uint64_t)fs.f_bsize;
+	return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Fills in which file it is, and checks that what is asked for lies within it. */
+static int identify(int fd, struct key *k, bool *regular)
+{
+	struct statx st;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &st))
+		return -errno;
+	*regular = S_ISREG(st.stx_mode);
+	if (*regular && (k->offset > st.stx_size || k->len > st.stx_size - k->offset))
+		return -ENXIO;
+	k->dev = makedev(st.stx_dev_major, st.stx_dev_minor);
+	k->ino = st.stx_ino;
+	if (st.stx_mask & STATX_BTIME) {
+		k->time_sec = st.stx_btime.tv_sec;
+		k->time_nsec = st.stx_btime.tv_nsec;
+	} else {
+		k->time_sec = st.stx_ctime.tv_sec;
+		k->time_nsec = st.stx_ctime.tv_nsec;
+	}
+	return 0;
+}
+
+/* With the lock held. Only regular files are shared: two opens of a device may be two memories. */
+static struct file_mapping *get_mapping(int fd, const struct key *k, uint64_t page, bool regular, int *err)
+{
+	uint64_t lead = k->offset % page;
+	struct file_mapping *f = regular ? find_shared(k) : NULL;
+
+	if (f) {
+		f->refs++;
+		return f;
+	}
+	f = new_mapping(fd, k->offset - lead, (k->len + lead + page - 1) / page * page, k->writable, err);
+	if (!f)
+		return NULL;
+	f->va = f->base + lead;
+	if (regular) {
+		struct file_mapping **bucket = bucket_of(k);
+
+		f->key = *k;
+		f->shared = true;
+		f->next = *bucket;
+		*bucket = f;
+	}
+	return f;
+}
+
+int tvq_mapping_fd(int fd, uint64_t offset, uint64_t len, bool writable, struct tvq_mapping **m,
+		   uint8_t **va)
+{
+	struct key k = { .offset = offset, .len = len, .writable = writable };
+	uint64_t page = page_size(fd);
+	struct file_mapping *f;
+	bool regular = false;
+	int err;
+
+	/* Below the largest off_t, with room to round up. */
+	if (!len || offset > INT64_MAX || len > INT64_MAX - offset || INT64_MAX - offset - len < page)
+		return -EINVAL;
+	err = identify(fd, &k, &regular);
+	if (err)
+		return err;
+	err = tvq_bus_install();
+	if (err)
+		return err;
+	pthread_mutex_lock(&lock);
+	f = get_mapping(fd, &k, page, regular, &err);
+	pthread_mutex_unlock(&lock);
+	if (!f)
+		return err;
+	*m = &f->m;
+	*va = f->va;
+	return 0;
+}
+
+int tvq_mapping_anon(uint64_t len, struct tvq_mapping **m, uint8_t **va)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	struct file_mapping *f;
+	int err;
+
+	if (!len || len > INT64_MAX - page)
+		return -EINVAL;
+	err = tvq_bus_install();
+	if (err)
+		return err;
+	pthread_mutex_lock(&lock);
+	f = new_mapping(-1, 0, (len + page - 1) / page * page, true, &err);
+	pthread_mutex_unlock(&lock);
+	if (!f)
+		return err;
+	*m = &f->m;
+	*va = f->base;
+	return 0;
+}
+
+unsigned int tvq_mapping_count(void)
+{
+	unsigned int n;
+
+	pthread_mutex_lock(&lock);
+	n = living;
+	pthread_mutex_unlock(&lock);
+	return n;
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The presenter: a listening socket, and one connection at a time. Theory of operation in internal.h.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <linux/virtio_config.h>
+
+#include <present/internal.h>
+
+#define ERR_LEN 256
+#define BACKLOG 16
+
+/*
+ * TQ-151: features that a vhost-user front end never sees. Addresses are translated here, so its driver has
+ * nothing to do with ACCESS_PLATFORM, which the presenter sets itself; there are no virtual functions and
+ * no administration queue on this way; notifications carry no data, since they are eventfds; and a
+ * transportq is for libtvq's own drivers.
+ */
+static const uint8_t never_passed[] = {
+	33,				/* ACCESS_PLATFORM */
+	37,				/* SR_IOV */
+	38,				/* NOTIFICATION_DATA */
+	41,				/* ADMIN_VQ */
+	VIRTIO_F_TRNSPT_VQ,
+	VIRTIO_F_TRNSPT_VQ_VDEV,
+};
+
+#define PROTOCOL_FEATURES \
+	(1ull << VU_PF_MQ | 1ull << VU_PF_REPLY_ACK | 1ull << VU_PF_BACKEND_REQ | 1ull << VU_PF_CONFIG | \
+	 1ull << VU_PF_BACKEND_SEND_FD | 1ull << VU_PF_INFLIGHT_SHMFD | 1ull << VU_PF_RESET_DEVICE | \
+	 1ull << VU_PF_CONFIGURE_MEM_SLOTS | 1ull << VU_PF_STATUS)
+
+static uint64_t passed_features(uint64_t features)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(never_passed); i++)
+		features &= ~(1ull << never_passed[i]);
+	return features | 1ull << VU_F_PROTOCOL_FEATURES;
+}
+
+/* The socket. */
+
+static bool somebody_answers(const struct sockaddr_un *sa)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool answers;
+
+	if (fd < 0)
+		return true;
+	/* EAGAIN: a full backlog is one that somebody has. */
+	answers = !connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) || errno == EAGAIN;
+	close(fd);
+	return answers;
+}
+
+/* Makes room for a socket file at the path. 0, or -errno with a sentence in err. */
+static int make_room(const struct sockaddr_un *sa, char *err)
+{
+	struct stat st;
+
+	if (lstat(sa->sun_path, &st)) {
+		if (errno == ENOENT)
+			return 0;
+		snprintf(err, ERR_LEN, "%s: %s", sa->sun_path, strerror(errno));
+		return -errno;
+	}
+	if (!S_ISSOCK(st.st_mode)) {
+		snprintf(err, ERR_LEN, "%s exists and is no socket: choose another path", sa->sun_path);
+		return -EEXIST;
+	}
+	if (somebody_answers(sa)) {
+		snprintf(err, ERR_LEN, "%s is in use by another program: choose another path",
+			 sa->sun_path);
+		return -EADDRINUSE;
+	}
+	if (unlink(sa->sun_path)) {
+		snprintf(err, ERR_LEN, "%s is left over and cannot be removed: %s", sa->sun_path,
+			 strerror(errno));
+		return -errno;
+	}
+	return 0;
+}
+
+static int listen_on(struct tvq_vhost_user *p, char *err)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct stat st;
+	int ret;
+
+	if (strlen(p->path) >= sizeof(sa.sun_path) || !p->path[0]) {
+		snprintf(err, ERR_LEN, "a socket's path has 1 to %zu characters, this one has %zu",
+			 sizeof(sa.sun_path) - 1, strlen(p->path));
+		return -ENAMETOOLONG;
+	}
+	memcpy(sa.sun_path, p->path, strlen(p->path));
+	ret = make_room(&sa, err);
+	if (ret)
+		return ret;
+	p->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (p->fd < 0 || bind(p->fd, (struct sockaddr *)&sa, sizeof(sa))) {
+		ret = -errno;
+		snprintf(err, ERR_LEN, "%s: %s", p->path, strerror(-ret));
+		return ret;
+	}
+	if (!lstat(p->path, &st)) {
+		p->dev = st.st_dev;
+		p->ino = st.st_ino;
+	}
+	if (listen(p->fd, BACKLOG)) {
+		ret = -errno;
+		snprintf(err, ERR_LEN, "%s: %s", p->path, strerror(-ret));
+		unlink(p->path);
+	}
+	return ret;
+}
+
+/* Not one that somebody else has put there meanwhile. */
+static void unlink_own(const struct tvq_vhost_user *p)
+{
+	struct stat st;
+
+	if (!lstat(p->path, &st) && st.st_dev == p->dev && st.st_ino == p->ino)
+		unlink(p->path);
+}
+
+/* Connections. */
+
+static void accept_next(struct tvq_vhost_user *p)
+{
+	struct ucred peer = { 0 };
+	socklen_t len = sizeof(peer);
+	int fd;
+
+	if (p->conn || p->freeing)
+		return;
+	do {
+		fd = accept4(p->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	} while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+	if (fd < 0) {
+		if (errno == EAGAIN)
+			return;
+		/* No descriptors, no memory: the socket does not become readable again by itself. */
+		tvq_log(p->os, TVQ_LOG_ERR, "%s: vhost-user: cannot accept a connection: %s%s", p->name,
+			strerror(errno), errno == EMFILE ? " (raise the limit of open files)" : "");
+		tvq_timer_set(p->bus->exec, &p->retry, vu_now(p) + VU_ACCEPT_RETRY_NS);
+		return;
+	}
+	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+	p->conn = vu_conn_new(p, fd);
+	if (!p->conn) {
+		tvq_log(p->os, TVQ_LOG_ERR, "%s: vhost-user: no memory for a connection", p->name);
+		tvq_timer_set(p->bus->exec, &p->retry, vu_now(p) + VU_ACCEPT_RETRY_NS);
+		return;
+	}
+	p->connections++;
+	tvq_log(p->os, TVQ_LOG_INFO, "%s: vhost-user: a front end has connected (process %d)", p->name,
+		(int)peer.pid);
+}
+
+static void connectable(struct tvq_watch *w, int events)
+{
+	struct tvq_vhost_user *p = vu_container(w, struct tvq_vhost_user, watch);
+
+	if (events < 0)
+		tvq_log(p->os, TVQ_LOG_ERR, "%s: vhost-user: does not listen any more: %s", p->name,
+			strerror(-events));
+	else
+		accept_next(p);
+}
+
+static void retry(struct tvq_timer *t)
+{
+	accept_next(vu_container(t, struct tvq_vhost_user, retry));
+}
+
+static void presenter_free(struct tvq_vhost_user *p)
+{
+	if (p->fd >= 0)
+		close(p->fd);
+	free(p->name);
+	free(p->path);
+	free(p);
+}
+
+static void maybe_freed(struct tvq_vhost_user *p)
+{
+	struct tvq_done *done = p->freed;
+
+	if (p->conn || p->listening)
+		return;
+	presenter_free(p);
+	if (done)
+		done->fn(done, 0);
+}
+
+void vu_conn_gone(struct tvq_vhost_user *p)
+{
+	p->conn = NULL;
+	if (p->freeing)
+		maybe_freed(p);
+	else
+		accept_next(p);
+}
+
+/* The interface. */
+
+static int check_bus(const struct tvq_bus_ops *ops, char *err)
+{
+	if (ops->notify_fd && ops->msi_fd && ops->msi_fd_free)
+		return 0;
+	snprintf(err, ERR_LEN, "the bus %s has no way for a front end's eventfds", ops->name);
+	return -EOPNOTSUPP;
+}
+
+struct tvq_vhost_user *tvq_vhost_user_new(struct tvq_client *c, const struct tvq_vhost_user_cfg *cfg,
+					  char *err)
+{
+	struct tvq_bus *b = tvq_client_bus(c);
+	struct tvq_vhost_user *p = calloc(1, sizeof(*p));
+	int ret = -ENOMEM;
+
+	snprintf(err, ERR_LEN, "no memory");
+	if (!p)
+		goto fail;
+	p->client = c;
+	p->bus = b;
+	p->loop = tvq_exec_loop(b->exec);
+	p->os = b->os;
+	p->device_id = cfg->device_id;
+	p->features = cfg->features;
+	p->type = cfg->virtio_device_id;
+	p->asid = cfg->asid;
+	/* A ring's index has eight bits in the messages that carry a descriptor. */
+	p->lim.num_queues = cfg->num_queues < 256 ? cfg->num_queues : 256;
+	p->lim.max_queue_size = cfg->max_queue_size;
+	p->lim.features = passed_features(cfg->features);
+	p->lim.protocol = PROTOCOL_FEATURES;
+	p->half_open_ms = cfg->half_open_ms ? cfg->half_open_ms : VU_HALF_OPEN_MS;
+	p->fd = -1;
+	p->name = strdup(cfg->name);
+	p->path = strdup(cfg->path);
+	if (!p->name || !p->path)
+		goto fail;
+	ret = check_bus(b->ops, err);
+	if (!ret)
+		ret = listen_on(p, err);
+	if (ret)
+		goto fail;
+	p->retry.fn = retry;
+	p->watch.fn = connectable;
+	p->listening = true;
+	tvq_watch_start(p->loop, &p->watch, p->fd, POLLIN);
+	return p;
+
+fail:
+	if (p)
+		presenter_free(p);
+	errno = -ret;
+	return NULL;
+}
+
+static void not_listening(struct tvq_watch *w)
+{
+	struct tvq_vhost_user *p = vu_container(w, struct tvq_vhost_user, watch);
+
+	p->listening = false;
+	maybe_freed(p);
+}
+
+void tvq_vhost_user_free(struct tvq_vhost_user *p, struct tvq_done *done)
+{
+	p->freeing = true;
+	p->freed = done;
+	tvq_timer_clear(p->bus->exec, &p->retry);
+	unlink_own(p);
+	if (p->conn)
+		vu_close(p->conn, TVQ_LOG_INFO, "the device is no longer presented");
+	tvq_watch_stop(&p->watch, not_listening);
+}
+
+void tvq_vhost_user_info(const struct tvq_vhost_user *p, struct tvq_vhost_user_info *info)
+{
+	info->path = p->path;
+	info->connected = p->conn != NULL;
+	info->connections = p->connections;
+	info->running = p->conn && p->conn->dev == VU_DEV_LIVE && vu_any_running(p->conn);
+}

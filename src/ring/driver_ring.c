@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The driver half of a virtqueue: memory, and what both formats share. */
+
+#include "driver_priv.h"
+#include "ring.h"
+
+/* Areas do not share cache lines, so that one side's polling does not slow the other side's writing. */
+#define AREA_ALIGN 128
+
+static uint64_t area_end(uint64_t off, uint64_t bytes)
+{
+	return (off + bytes + AREA_ALIGN - 1) / AREA_ALIGN * AREA_ALIGN;
+}
+
+static uint64_t driver_off(bool packed, uint16_t size)
+{
+	return area_end(0, tvq_ring_desc_bytes(packed, size));
+}
+
+static uint64_t device_off(bool packed, uint16_t size)
+{
+	return area_end(driver_off(packed, size), tvq_ring_driver_bytes(packed, size));
+}
+
+static uint64_t tables_off(bool packed, uint16_t size)
+{
+	return area_end(device_off(packed, size), tvq_ring_device_bytes(packed, size));
+}
+
+uint64_t tvq_drv_ring_bytes(bool packed, uint16_t size, uint16_t indirect_max)
+{
+	return tables_off(packed, size) +
+	       (uint64_t)size * indirect_max * sizeof(struct tvq_desc);
+}
+
+struct tvq_drv_ring *tvq_drv_ring_new(const struct tvq_os *os, const struct tvq_drv_ring_cfg *cfg,
+				      uint16_t indirect_max)
+{
+	struct tvq_drv_ring *r;
+	size_t bytes;
+	uint16_t i;
+
+	if (!tvq_ring_size_ok(cfg->packed, cfg->size) || (uintptr_t)cfg->mem & 4095)
+		return NULL;
+	bytes = sizeof(*r) + cfg->size * (sizeof(*r->entry) + sizeof(*r->next));
+	r = os->alloc(bytes);
+	if (!r)
+		return NULL;
+	r->os = os;
+	r->bytes = bytes;
+	r->entry = (void *)(r + 1);
+	r->next = (void *)(r->entry + cfg->size);
+	r->packed = cfg->packed;
+	r->event_idx = cfg->event_idx;
+	r->indirect = cfg->indirect && indirect_max;
+	r->indirect_max = cfg->indirect ? indirect_max : 0;
+	r->size = cfg->size;
+	r->avail_wrap = r->packed;
+	r->used_wrap = r->packed;
+	r->n_free = cfg->size;
+	r->iova = cfg->iova;
+	r->driver_off = driver_off(cfg->packed, cfg->size);
+	r->device_off = device_off(cfg->packed, cfg->size);
+	r->desc = cfg->mem;
+	r->driver = (uint8_t *)cfg->mem + r->driver_off;
+	r->device = (uint8_t *)cfg->mem + r->device_off;
+	r->tables = (void *)((uint8_t *)cfg->mem + tables_off(cfg->packed, cfg->size));
+	r->tables_iova = cfg->iova + tables_off(cfg->packed, cfg->size);
+	for (i = 0; i < cfg->size; i++)
+		r->next[i] = i + 1;
+	return r;
+}
+
+void tvq_drv_ring_free(struct tvq_drv_ring *r)
+{
+	if (r)
+		r->os->free(r, r->bytes);
+}
+
+void tvq_drv_ring_areas(const struct tvq_drv_ring *r, uint64_t *desc, uint64_t *driver, uint64_t *device)
+{
+	*desc = r->iova;
+	*driver = r->iova + r->driver_off;
+	*device = r->iova + r->device_off;
+}
+
+int tvq_drv_ring_add(struct tvq_drv_ring *r, const struct tvq_sg *sg, unsigned int n_out,
+		     unsigned int n_in, void *token)
+{
+	unsigned int n = n_out + n_in;
+
+	if (r->broken)
+		return -EIO;
+	if (!n || n < n_out || !token)
+		return -EINVAL;
+	if (n > r->size && !tvq_drv_goes_indirect(r, n))
+		return -EINVAL;
+	if (r->packed)
+		return tvq_drv_packed_add(r, sg, n_out, n, token);
+	return tvq_drv_split_add(r, sg, n_out, n, token);
+}
+
+bool tvq_drv_ring_publish(struct tvq_drv_ring *r)
+{
+	return r->packed ? tvq_drv_packed_publish(r) : tvq_drv_split_publish(r);
+}
+
+void *tvq_drv_ring_get(struct tvq_drv_ring *r, uint32_t *written)
+{
+	if (r->broken)
+		return NULL;
+	return r->packed ? tvq_drv_packed_get(r, written) : tvq_drv_split_get(r, written);
+}
+
+bool tvq_drv_ring_broken(const struct tvq_drv_ring *r)
+{
+	return r->broken;
+}
+
+unsigned int tvq_drv_ring_in_flight(const struct tvq_drv_ring *r)
+{
+	return r->in_flight;
+}
+
+static void interrupts(struct tvq_drv_ring *r, bool on)
+{
+	if (r->packed)
+		tvq_drv_packed_interrupts(r, on);
+	else
+		tvq_drv_split_interrupts(r, on);
+}
+
+void tvq_drv_ring_interrupts_off(struct tvq_drv_ring *r)
+{
+	interrupts(r, false);
+}
+
+bool tvq_drv_ring_interrupts_on(struct tvq_drv_ring *r)
+{
+	interrupts(r, true);
+	/*
+	 * Pairs with the device's full barrier between publishing a used buffer and its look at our wish:
+	 * either it sees the wish and interrupts, or we see the buffer.
+	 */
+	tvq_mb();
+	return r->packed ? tvq_drv_packed_used_there(r) : tvq_drv_split_used_there(r);
+}
+
+void *tvq_drv_ring_detach(struct tvq_drv_ring *r)
+{
+	while (r->in_flight) {
+		uint16_t i = (uint16_t)(r->detach_at++ % r->size);
+		void *token = r->entry[i].token;
+
+		if (!token)
+			continue;
+		if (r->packed)
+			tvq_drv_packed_free(r, i);
+		else
+			tvq_drv_split_free(r, i);
+		return token;
+	}
+	r->detach_at = 0;
+	return NULL;
+}

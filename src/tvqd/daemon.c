@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Set-up and tear-down, which mirror each other:
+ *
+ *   loop, workers, pool, bus (mgmt0), client, devices, control socket
+ *
+ * The end: the control socket goes first, so that nothing new begins; requests under way run to their end;
+ * presenters end their connections and devices; the reset of mgmt0 destroys what is left (TQ-055).
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include <poll.h>
+
+#include <tvq/inproc.h>
+#include <present/vhost_user.h>
+
+#include "mgmt.h"
+#include "tvqd.h"
+#include "volumes.h"
+
+/* How long the end may wait for requests, and for presenters. */
+#define END_NS 4000000000ull
+
+static void raise_fd_limit(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) < 0 || rl.rlim_cur == rl.rlim_max)
+		return;
+	rl.rlim_cur = rl.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &rl) < 0)
+		tvq_log(&tvq_os_host, TVQ_LOG_WARN, "cannot raise RLIMIT_NOFILE to %llu: %s",
+			(unsigned long long)rl.rlim_max, strerror(errno));
+}
+
+static int start_loops(struct tvqd *d, char *err)
+{
+	struct tvq_loop_cfg cfg = { .poll_ns = d->cfg.workers ? 0 : d->cfg.poll_ns,
+				    .cpu = -1,
+				    .name = "tvqd" };
+	char name[16];
+	int ret = 0;
+
+	d->loop = tvq_loop_new(&cfg, &ret);
+	if (!d->loop)
+		goto failed;
+	d->exec = tvq_loop_exec(d->loop);
+	cfg.poll_ns = d->cfg.poll_ns;
+	cfg.name = name;
+	for (unsigned int i = 0; i < d->cfg.workers; i++) {
+		struct tvq_loop *l;
+
+		snprintf(name, sizeof(name), "tvqd-w%u", i);
+		cfg.cpu = d->cfg.n_cpus ? d->cfg.cpus[i % d->cfg.n_cpus] : -1;
+		l = tvq_loop_new(&cfg, &ret);
+		if (!l)
+			goto failed;
+		ret = tvq_loop_start(l);
+		if (ret) {
+			tvq_loop_free(l);
+			goto failed;
+		}
+		d->worker_loops[i] = l;
+		d->workers[i] = tvq_loop_exec(l);
+		d->n_workers++;
+	}
+	return 0;
+failed:
+	snprintf(err, TVQD_ERR_LEN, "cannot start a thread's loop: %s%s", strerror(-ret),
+		 ret == -EINVAL && d->cfg.n_cpus ? "; are the CPUs of --workers there?" : "");
+	return ret;
+}
+
+static void stop_loops(struct tvqd *d)
+{
+	for (unsigned int i = d->n_workers; i-- > 0;) {
+		tvq_loop_stop(d->worker_loops[i]);
+		tvq_loop_join(d->worker_loops[i]);
+		tvq_loop_free(d->worker_loops[i]);
+	}
+	tvq_loop_free(d->loop);
+}
+
+static int start_mgmt(struct tvqd *d, char *err)
+{
+	struct tvq_mgmt_cfg cfg = {
+		.os = &tvq_os_host,
+		.control = d->exec,
+		.workers = d->workers,
+		.n_workers = d->n_workers,
+		.type = TVQ_TYPE_BLK,
+		.pool = tvq_volume_pool_pool(d->pool),
+		.max_devices = d->cfg.max_devices,
+		.max_vqs = d->cfg.max_vqs,
+		.max_queue_size = d->cfg.queue_size,
+	};
+	struct tvq_client_cfg client = { .packed = d->cfg.packed };
+	int ret = 0;
+
+	d->bus = tvq_inproc_new(&cfg, &ret);
+	if (!d->bus) {
+		snprintf(err, TVQD_ERR_LEN, "cannot make the management device: %s",
+			 strerror(-ret));
+		return ret;
+	}
+	d->client = tvq_client_new(d->bus, &client, &ret);
+	if (!d->client) {
+		snprintf(err, TVQD_ERR_LEN, "cannot drive the management device: %s",
+			 strerror(-ret));
+		return ret;
+	}
+	ret = tvqd_classes_get(d);
+	if (ret)
+		snprintf(err, TVQD_ERR_LEN, "%s does not say which devices it has: %s", TVQD_MGMT0,
+			 strerror(-ret));
+	return ret;
+}
+
+static int start_server(struct tvqd *d, char *err)
+{
+	struct tvqd_server_cfg cfg = {
+		.d = d,
+		.loop = d->loop,
+		.listen_fd = -1,
+		.max_clients = d->cfg.max_clients,
+		.request_ns = d->cfg.request_ns,
+	};
+	int ret;
+
+	if (d->cfg.control[0]) {
+		ret = tvqd_listen(&d->listener, d->cfg.control, err);
+		if (ret)
+			return ret;
+		cfg.listen_fd = d->listener.fd;
+	}
+	d->server = tvqd_server_new(&cfg);
+	if (d->server)
+		return 0;
+	snprintf(err, TVQD_ERR_LEN, "out of memory");
+	return -ENOMEM;
+}
+
+struct tvqd *tvqd_new(const struct tvqd_cfg *cfg, char *err)
+{
+	struct tvqd *d = calloc(1, sizeof(*d));
+	uint32_t seed;
+
+	if (!d) {
+		snprintf(err, TVQD_ERR_LEN, "out of memory");
+		return NULL;
+	}
+	d->cfg = *cfg;
+	d->listener.fd = d->listener.lock_fd = -1;
+	tvq_os_host_log_level(cfg->log_level);
+	raise_fd_limit();
+	tvq_os_host.random(&seed, sizeof(seed));
+	if (tvqd_devices_init(&d->devices, seed) < 0)
+		snprintf(err, TVQD_ERR_LEN, "out of memory");
+	else if (!start_loops(d, err) && !tvqd_volumes_init(d, err) && !start_mgmt(d, err) &&
+		 !start_server(d, err))
+		return d;
+	tvqd_free(d);
+	return NULL;
+}
+
+/* The end */
+
+static void server_gone(void *ctx)
+{
+	((struct tvqd *)ctx)->server_gone = true;
+}
+
+static void end_server(struct tvqd *d)
+{
+	if (d->server) {
+		tvqd_server_free(d->server, server_gone, d);
+		if (tvq_bus_wait(d->bus, &d->server_gone, END_NS) < 0)
+			tvq_log(&tvq_os_host, TVQ_LOG_WARN,
+				"requests under way did not end in time");
+	}
+	tvqd_unlisten(&d->listener);
+}
+
+struct ending {
+	struct tvq_done done;
+	struct tvqd *d;
+};
+
+static void presenter_gone(struct tvq_done *done, int err)
+{
+	struct ending *e = (struct ending *)done;
+
+	(void)err;
+	if (!--e->d->devices.presented)
+		e->d->devices_gone = true;
+	free(e);
+}
+
+static void end_presenters(struct tvqd *d)
+{
+	struct tvqd_dev *dev;
+
+	d->devices_gone = !d->devices.presented;
+	for (uint32_t slot = 0; (dev = tvqd_devices_next(&d->devices, &slot)); slot++) {
+		struct tvq_vhost_user *vhost_user = dev->vhost_user;
+		struct ending *e;
+
+		if (!vhost_user)
+			continue;
+		e = calloc(1, sizeof(*e));
+		if (!e)
+			return;
+		e->d = d;
+		e->done.fn = presenter_gone;
+		dev->vhost_user = NULL;
+		tvq_vhost_user_free(vhost_user, &e->done);
+	}
+	if (tvq_bus_wait(d->bus, &d->devices_gone, END_NS) < 0)
+		tvq_log(&tvq_os_host, TVQ_LOG_WARN, "devices under way did not stop in time");
+}
+
+static void end_devices(struct tvqd *d)
+{
+	struct tvqd_dev *dev;
+
+	if (d->bus)
+		end_presenters(d);
+	if (d->client)
+		tvq_client_free(d->client);
+	d->client = NULL;
+	for (uint32_t slot = 0; (dev = tvqd_devices_next(&d->devices, &slot)); slot++) {
+		d->bus->ops->space_free(d->bus, dev->asid);
+		tvqd_devices_remove(&d->devices, dev);
+	}
+}
+
+void tvqd_free(struct tvqd *d)
+{
+	end_server(d);
+	end_devices(d);
+	if (d->bus)
+		d->bus->ops->free(d->bus);
+	if (d->pool)
+		tvq_volume_pool_free(d->pool);
+	stop_loops(d);
+	tvqd_devices_fini(&d->devices);
+	free(d);
+}
+
+/* Running */
+
+struct signals {
+	struct tvq_watch watch;
+	struct tvqd *d;
+	int fd;
+	bool gone;
+};
+
+static void signalled(struct tvq_watch *w, int events)
+{
+	struct signals *s = (struct signals *)w;
+	struct signalfd_siginfo si;
+
+	(void)events;
+	if (read(s->fd, &si, sizeof(si)) != sizeof(si))
+		return;
+	tvq_log(&tvq_os_host, TVQ_LOG_INFO, "signal %u: ending", si.ssi_signo);
+	tvq_loop_stop(s->d->loop);
+}
+
+static void signals_gone(struct tvq_watch *w)
+{
+	((struct signals *)w)->gone = true;
+}
+
+static void stop_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
+}
+
+int tvqd_run(struct tvqd *d)
+{
+	struct signals s = { .d = d, .watch.fn = signalled };
+	sigset_t set;
+
+	stop_signals(&set);
+	s.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s.fd < 0)
+		return -errno;
+	tvq_watch_start(d->loop, &s.watch, s.fd, POLLIN);
+	tvq_loop_run(d->loop);
+	tvq_watch_stop(&s.watch, signals_gone);
+	tvq_bus_wait(d->bus, &s.gone, END_NS);
+	close(s.fd);
+	return 0;
+}
+
+int tvqd_main(int argc, char **argv)
+{
+	struct tvqd_cfg cfg;
+	char err[TVQD_ERR_LEN];
+	struct tvqd *d;
+	sigset_t set;
+	int ret;
+
+	switch (tvqd_options(&cfg, argc, argv)) {
+	case TVQD_EXIT:
+		return 0;
+	case TVQD_USAGE:
+		return 2;
+	case TVQD_RUN:
+		break;
+	}
+	/* Before the first thread: they inherit it. */
+	stop_signals(&set);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	d = tvqd_new(&cfg, err);
+	if (!d) {
+		fprintf(stderr, "tvqd: %s\n", err);
+		return 1;
+	}
+	fprintf(stderr, "tvqd: ready\n");
+	ret = tvqd_run(d);
+	tvqd_free(d);
+	return ret ? 1 : 0;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tvq/inproc.h>
+#include <tvq/wire.h>
+
+#include "mgmt.h"
+#include "tvqd.h"
+
+static void avail_done(struct tvq_cmd *cmd)
+{
+	struct tvqd_avail *av =
+		(struct tvqd_avail *)((char *)cmd - offsetof(struct tvqd_avail, cmd));
+
+	av->res.num_avail_vqs = le16toh(av->answer.num_avail_vqs);
+	av->res.min_vdev_vqs = le16toh(av->answer.min_vdev_vqs);
+	av->res.max_vdev_vqs = le16toh(av->answer.max_vdev_vqs);
+	av->res.num_avail_vdev = le16toh(av->answer.num_avail_vdev);
+	av->done(av, cmd->err);
+}
+
+void tvqd_avail_get(struct tvqd *d, struct tvqd_avail *av,
+		    void (*done)(struct tvqd_avail *av, int err))
+{
+	av->done = done;
+	av->answer = (struct mgmt_dev_avail_res){ 0 };
+	av->cmd = (struct tvq_cmd){
+		.class = tvq_commands[TVQ_COMMAND_avail_res_get].class,
+		.command = tvq_commands[TVQ_COMMAND_avail_res_get].command,
+		.in = &av->answer,
+		.in_len = sizeof(av->answer),
+		.done = avail_done,
+	};
+	tvq_client_submit(d->client, &av->cmd);
+}
+
+int tvqd_classes_get(struct tvqd *d)
+{
+	static const struct tvqd_class known[TVQD_CLASSES] = {
+		{ .name = "net", .type = "network", .virtio_device_id = TVQ_TYPE_NET },
+		{ .name = "block", .type = "block", .virtio_device_id = TVQ_TYPE_BLK },
+	};
+
+	memcpy(d->classes, known, sizeof(known));
+	for (unsigned int i = 0; i < TVQD_CLASSES; i++) {
+		struct tvqd_class *c = &d->classes[i];
+		int err = tvq_client_type(d->client, c->virtio_device_id, &c->info);
+
+		if (err && err != -EIO)
+			return err;
+		c->there = !err;
+	}
+	return 0;
+}
+
+struct show {
+	struct tvqd *d;
+	struct tvqd_call *call;
+	struct tvqd_avail avail;
+};
+
+static void add_num(struct json_object *o, const char *name, uint64_t v)
+{
+	json_object_object_add(o, name, json_object_new_uint64(v));
+}
+
+static struct json_object *show_mgmtdev(struct tvqd *d, const struct tvq_avail_res *res)
+{
+	struct json_object *o = json_object_new_object(), *classes = json_object_new_array();
+	struct tvq_device *mgmt = tvq_inproc_device(d->bus);
+	struct tvq_device_stats st;
+	uint64_t features = 0;
+	uint32_t type = 0;
+
+	tvq_device_stats(mgmt, &st);
+	for (unsigned int i = 0; i < TVQD_CLASSES; i++) {
+		if (!d->classes[i].there)
+			continue;
+		json_object_array_add(classes, json_object_new_string(d->classes[i].name));
+		features = d->classes[i].info.features;
+		type = d->classes[i].virtio_device_id;
+	}
+	json_object_object_add(o, "supported_classes", classes);
+	add_num(o, "max_supported_vqs", res->max_vdev_vqs);
+	json_object_object_add(o, "dev_features", tvqd_feature_names(features, type));
+	add_num(o, "num_avail_vdev", res->num_avail_vdev);
+	add_num(o, "num_avail_vqs", res->num_avail_vqs);
+	add_num(o, "devices", st.devices);
+	add_num(o, "vqs", st.vqs);
+	add_num(o, "commands", st.commands);
+	add_num(o, "errors", st.errors);
+	return o;
+}
+
+static void show_avail(struct tvqd_avail *av, int err)
+{
+	struct show *s = (struct show *)((char *)av - offsetof(struct show, avail));
+	struct json_object *result, *mgmtdev;
+
+	if (err) {
+		tvqd_reply_err(s->call, err, "%s answers AVAIL_RES GET by an error", TVQD_MGMT0);
+	} else {
+		result = json_object_new_object();
+		mgmtdev = json_object_new_object();
+		json_object_object_add(mgmtdev, TVQD_MGMT0, show_mgmtdev(s->d, &av->res));
+		json_object_object_add(result, "mgmtdev", mgmtdev);
+		tvqd_reply(s->call, result);
+	}
+	free(s);
+}
+
+void tvqd_mgmtdev_show(struct tvqd *d, struct tvqd_call *call)
+{
+	const char *name = tvqd_str(&call->rq.args, TVQD_NAME);
+	struct show *s;
+
+	if (name && strcmp(name, TVQD_MGMT0)) {
+		tvqd_reply_err(call, -ENOENT, "no management device '%s'; there is only %s", name,
+			       TVQD_MGMT0);
+		return;
+	}
+	s = calloc(1, sizeof(*s));
+	if (!s) {
+		tvqd_reply_err(call, -ENOMEM, "out of memory");
+		return;
+	}
+	s->d = d;
+	s->call = call;
+	tvqd_avail_get(d, &s->avail, show_avail);
+}

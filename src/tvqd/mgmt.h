@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Questions to the management device, and explanations of its refusals.
+ */
+#ifndef TVQD_MGMT_H
+#define TVQD_MGMT_H
+
+#include <tvq/driver.h>
+
+#include "request.h"
+
+struct tvqd;
+
+/* AVAIL_RES GET, in flight; the caller's memory until done. */
+struct tvqd_avail {
+	struct tvq_avail_res res;
+	void (*done)(struct tvqd_avail *av, int err);
+	struct tvq_cmd cmd;
+	struct mgmt_dev_avail_res answer;
+};
+void tvqd_avail_get(struct tvqd *d, struct tvqd_avail *av,
+		    void (*done)(struct tvqd_avail *av, int err));
+
+/* Asks which classes mgmt0 has. Waits: for set-up. -errno of the transport; a class that is not there is
+ * no error. */
+int tvqd_classes_get(struct tvqd *d);
+
+/*
+ * Why CREATE of a block device with these arguments may have failed on account of its volume. -errno and a
+ * sentence in err (TVQD_ERR_LEN); 0: the volume explains nothing. Walks the pool.
+ */
+int tvqd_volume_explain(struct tvqd *d, const struct tvqd_args *args, char *err);
+
+/* Names of the bits, in an array. */
+struct json_object *tvqd_feature_names(uint64_t features, uint32_t virtio_device_id);
+
+#endif

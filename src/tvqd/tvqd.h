@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The daemon: one management device in this process, mgmt0, the volumes that it may use, its managed
+ * devices with their presenters, and the control socket. Everything runs on the control executor, which is
+ * the main thread's loop; data runs on the workers.
+ */
+#ifndef TVQD_TVQD_H
+#define TVQD_TVQD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <tvq/device.h>
+#include <tvq/driver.h>
+#include <tvq/loop.h>
+#include <tvq/volumes.h>
+
+#include "devices.h"
+#include "listen.h"
+#include "options.h"
+#include "server.h"
+#include "trace.h"
+
+#define TVQD_MGMT0     "mgmt0"
+#define TVQD_VENDOR_ID 0x1af4 /* Red Hat's for virtio, as vdpa shows it */
+
+/* A class of device that one may ask for. */
+struct tvqd_class {
+	const char *name; /* as in "dev add ... class NAME" */
+	const char *type; /* as in "dev show" */
+	uint32_t virtio_device_id;
+	bool there; /* mgmt0 has it: TYPE_GET succeeded */
+	struct tvq_type_info info;
+};
+#define TVQD_CLASSES 2
+
+struct tvqd {
+	struct tvqd_cfg cfg;
+	struct tvq_loop *loop;
+	struct tvq_exec *exec; /* the control executor */
+	struct tvq_loop *worker_loops[TVQD_MAX_WORKERS];
+	struct tvq_exec *workers[TVQD_MAX_WORKERS];
+	unsigned int n_workers; /* started */
+	struct tvq_volume_pool *pool;
+	struct tvq_bus *bus;
+	struct tvq_client *client;
+	struct tvqd_class classes[TVQD_CLASSES];
+	struct tvqd_devices devices;
+	struct tvqd_trace trace;
+	struct tvqd_listener listener;
+	struct tvqd_server *server;
+	bool server_gone, devices_gone;
+};
+
+/* The whole program but for main's name; returns the exit status. */
+int tvqd_main(int argc, char **argv);
+
+/*
+ * Sets everything up, down to listening (cfg->control empty: no socket). Waits. NULL: a sentence in err
+ * (TVQD_ERR_LEN). Raises RLIMIT_NOFILE to the hard limit.
+ */
+struct tvqd *tvqd_new(const struct tvqd_cfg *cfg, char *err);
+/* Serves until SIGTERM, SIGINT or SIGHUP, which the caller has blocked in all threads. 0 or -errno. */
+int tvqd_run(struct tvqd *d);
+/* Mirrors tvqd_new: presenters, sockets, devices, volumes, threads. Waits, for a bounded time. */
+void tvqd_free(struct tvqd *d);
+
+/* Handlers of the table in commands.c. */
+void tvqd_mgmtdev_show(struct tvqd *d, struct tvqd_call *call);
+void tvqd_dev_add(struct tvqd *d, struct tvqd_call *call);
+void tvqd_dev_del(struct tvqd *d, struct tvqd_call *call);
+void tvqd_dev_show(struct tvqd *d, struct tvqd_call *call);
+void tvqd_dev_config_show(struct tvqd *d, struct tvqd_call *call);
+void tvqd_dev_vstats_show(struct tvqd *d, struct tvqd_call *call);
+void tvqd_volume_add(struct tvqd *d, struct tvqd_call *call);
+void tvqd_volume_del(struct tvqd *d, struct tvqd_call *call);
+void tvqd_volume_show(struct tvqd *d, struct tvqd_call *call);
+void tvqd_trace(struct tvqd *d, struct tvqd_call *call);
+
+#endif

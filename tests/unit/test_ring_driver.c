@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The driver half against devices that break the rules, and what it does at its own limits. */
+#include "ring_lab.h"
+
+#define SIZE 4
+
+static struct lab lab;
+static int tokens[8];
+
+static struct vring_used *used(void)
+{
+	return (void *)(lab.ring_mem + (lab.cfg.device - LAB_RING_IOVA));
+}
+
+static struct vring_packed_desc *slots(void)
+{
+	return (void *)lab.ring_mem;
+}
+
+static int setup_split(void **state)
+{
+	(void)state;
+	lab_open(&lab, false, SIZE, false, 3);
+	assert_int_equal(lab_start(&lab), 0);
+	return 0;
+}
+
+static int setup_packed(void **state)
+{
+	(void)state;
+	lab_open(&lab, true, SIZE, false, 3);
+	assert_int_equal(lab_start(&lab), 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	lab_close(&lab);
+	return 0;
+}
+
+static int add(unsigned int n_out, unsigned int n_in, void *token)
+{
+	struct tvq_sg sg[SIZE + 2];
+	unsigned int i;
+
+	for (i = 0; i < SIZE + 2; i++)
+		sg[i] = (struct tvq_sg){ LAB_DATA_IOVA + 64 * i, 8 };
+	return tvq_drv_ring_add(lab.drv, sg, n_out, n_in, token);
+}
+
+static void expect_broken(void)
+{
+	uint32_t written;
+
+	assert_null(tvq_drv_ring_get(lab.drv, &written));
+	assert_true(tvq_drv_ring_broken(lab.drv));
+	assert_int_equal(add(1, 0, &tokens[7]), -EIO);
+	assert_null(tvq_drv_ring_get(lab.drv, &written));
+}
+
+static void buffers_that_can_never_be_added_are_told_from_a_full_ring(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	assert_int_equal(add(0, 0, &tokens[0]), -EINVAL);
+	assert_int_equal(add(1, 0, NULL), -EINVAL);
+	/* Too many for a table, and for the ring; four go into the ring itself. */
+	assert_int_equal(add(SIZE, 1, &tokens[0]), -EINVAL);
+	assert_int_equal(tvq_drv_ring_add(lab.drv, NULL, UINT32_MAX, 1, &tokens[0]), -EINVAL);
+	assert_int_equal(add(2, 2, &tokens[0]), 0);
+	assert_int_equal(add(1, 0, &tokens[0]), -ENOSPC);
+	assert_ptr_equal(tvq_drv_ring_detach(lab.drv), &tokens[0]);
+	for (i = 0; i < SIZE; i++)
+		assert_int_equal(add(1, 2, &tokens[i]), 0);
+	assert_int_equal(add(1, 2, &tokens[4]), -ENOSPC);
+	assert_int_equal(tvq_drv_ring_in_flight(lab.drv), SIZE);
+}
+
+static void detach_gives_each_buffer_back_once(void **state)
+{
+	unsigned int i, k, seen = 0;
+	struct lab_chain lc;
+	uint32_t written;
+	int *token;
+
+	(void)state;
+	for (k = 0; k < 3; k++) {
+		for (i = 0; i < 3; i++)
+			assert_int_equal(add(1, 0, &tokens[i]), 0);
+		tvq_drv_ring_publish(lab.drv);
+		assert_int_equal(lab_take1(&lab, &lc), 1);
+		assert_int_equal(lab_take1(&lab, &lc), 1);
+		tvq_ring_add_used(&lab.ring, &lc.c, 0);
+		tvq_ring_flush(&lab.ring);
+		token = tvq_drv_ring_get(lab.drv, &written);
+		assert_ptr_equal(token, &tokens[1]);
+		for (seen = 0; (token = tvq_drv_ring_detach(lab.drv)) != NULL;)
+			seen |= 1u << (token - tokens);
+		assert_int_equal(seen, 5);
+		assert_int_equal(tvq_drv_ring_in_flight(lab.drv), 0);
+		/* A reset goes before new use of the ring. */
+		tvq_drv_ring_free(lab.drv);
+		memset(lab.ring_mem, 0, lab.ring_bytes);
+		lab.drv = tvq_drv_ring_new(&tvq_os_host, &lab.drv_cfg, 3);
+		assert_non_null(lab.drv);
+		assert_int_equal(lab_start(&lab), 0);
+	}
+}
+
+static void rings_that_cannot_be_are_not_made(void **state)
+{
+	struct tvq_drv_ring_cfg cfg = lab.drv_cfg;
+
+	(void)state;
+	cfg.size = 0;
+	assert_null(tvq_drv_ring_new(&tvq_os_host, &cfg, 0));
+	cfg.size = 32769;
+	assert_null(tvq_drv_ring_new(&tvq_os_host, &cfg, 0));
+	cfg = lab.drv_cfg;
+	cfg.mem = lab.ring_mem + 16;
+	assert_null(tvq_drv_ring_new(&tvq_os_host, &cfg, 0));
+	tvq_drv_ring_free(NULL);
+}
+
+static void split_used_index_beyond_what_is_in_flight_breaks_the_ring(void **state)
+{
+	(void)state;
+	assert_int_equal(add(1, 0, &tokens[0]), 0);
+	tvq_drv_ring_publish(lab.drv);
+	used()->idx = 2;
+	expect_broken();
+}
+
+static void split_used_index_that_moves_back_breaks_the_ring(void **state)
+{
+	(void)state;
+	assert_int_equal(add(1, 0, &tokens[0]), 0);
+	tvq_drv_ring_publish(lab.drv);
+	used()->idx = 0xffff;
+	expect_broken();
+}
+
+static void split_used_head_that_is_not_in_flight_breaks_the_ring(void **state)
+{
+	(void)state;
+	assert_int_equal(add(1, 0, &tokens[0]), 0);
+	tvq_drv_ring_publish(lab.drv);
+	used()->ring[0].id = 1;
+	used()->idx = 1;
+	expect_broken();
+}
+
+static void split_used_head_out_of_range_breaks_the_ring(void **state)
+{
+	(void)state;
+	assert_int_equal(add(1, 0, &tokens[0]), 0);
+	tvq_drv_ring_publish(lab.drv);
+	used()->ring[0].id = 0x10000;
+	used()->idx = 1;
+	expect_broken();
+}
+
+static void split_driver_never_follows_links_that_the_device_altered(void **state)
+{
+	struct vring_desc *d = (void *)lab.ring_mem;
+	uint32_t written;
+	unsigned int i;
+
+	(void)state;
+	assert_int_equal(add(2, 2, &tokens[0]), 0);
+	tvq_drv_ring_publish(lab.drv);
+	for (i = 0; i < SIZE; i++)
+		d[i] = (struct vring_desc){ .flags = VRING_DESC_F_NEXT, .next = 0x7fff };
+	used()->ring[0].id = 0;
+	used()->idx = 1;
+	assert_ptr_equal(tvq_drv_ring_get(lab.drv, &written), &tokens[0]);
+	for (i = 0; i < SIZE; i++)
+		assert_int_equal(add(1, 0, &tokens[i]), 0);
+	assert_int_equal(tvq_drv_ring_in_flight(lab.drv), SIZE);
+}
+
+static void packed_used_id_that_is_not_in_flight_breaks_the_ring(void **state)
+{
+	(void)state;
+	assert_int_equal(add(1, 0, &tokens[0]), 0);
+	tvq_drv_ring_publish(lab.drv);
+	slots()[0].id = 1;
+	slots()[0].flags = TVQ_PACKED_AVAIL | TVQ_PACKED_USED;
+	expect_broken();
+}
+
+static void packed_used_id_out_of_range_breaks_the_ring(void **state)
+{
+	(void)state;
+	assert_int_equal(add(1, 0, &tokens[0]), 0);
+	tvq_drv_ring_publish(lab.drv);
+	slots()[0].id = 0xffff;
+	slots()[0].flags = TVQ_PACKED_AVAIL | TVQ_PACKED_USED;
+	expect_broken();
+}
+
+static void packed_length_counts_only_where_something_was_written(void **state)
+{
+	uint32_t written = 1;
+
+	(void)state;
+	assert_int_equal(add(1, 0, &tokens[0]), 0);
+	tvq_drv_ring_publish(lab.drv);
+	slots()[0].len = 77;
+	slots()[0].flags = TVQ_PACKED_AVAIL | TVQ_PACKED_USED;
+	assert_ptr_equal(tvq_drv_ring_get(lab.drv, &written), &tokens[0]);
+	assert_int_equal(written, 0);
+}
+
+#define S(f) cmocka_unit_test_setup_teardown(f, setup_split, teardown)
+#define P(f) cmocka_unit_test_setup_teardown(f, setup_packed, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		S(buffers_that_can_never_be_added_are_told_from_a_full_ring),
+		P(buffers_that_can_never_be_added_are_told_from_a_full_ring),
+		S(detach_gives_each_buffer_back_once),
+		P(detach_gives_each_buffer_back_once),
+		S(rings_that_cannot_be_are_not_made),
+		P(rings_that_cannot_be_are_not_made),
+		S(split_used_index_beyond_what_is_in_flight_breaks_the_ring),
+		S(split_used_index_that_moves_back_breaks_the_ring),
+		S(split_used_head_that_is_not_in_flight_breaks_the_ring),
+		S(split_used_head_out_of_range_breaks_the_ring),
+		S(split_driver_never_follows_links_that_the_device_altered),
+		P(packed_used_id_that_is_not_in_flight_breaks_the_ring),
+		P(packed_used_id_out_of_range_breaks_the_ring),
+		P(packed_length_counts_only_where_something_was_written),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
