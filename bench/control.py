@@ -138,7 +138,7 @@ class AddRemove:
 
     def _sample(self, n, crowd):
         ours = isinstance(crowd.server, Tvqd)
-        value = crowd.pairs(self.config.ms / 1000)
+        value = self.config.watch.sample(lambda: crowd.pairs(self.config.ms / 1000), crowd.server)
         (self.at[n].ours if ours else self.at[n].peer).append(value)
         say(f"{crowd.server.label}: {value:.0f} pairs/s with {n} living")
 

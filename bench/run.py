@@ -19,6 +19,7 @@ import tempfile
 
 import block
 import control
+from quiet import Watch
 from report import Row, print_table, write_json
 from servers import Failed
 
@@ -44,6 +45,7 @@ class Config:
         self._file = args.file
         self._made = None
         self._blkio = None
+        self.watch = Watch()
 
     def file(self):
         """The file that the file rows use; made once, with no hole in it."""
@@ -169,6 +171,7 @@ def main():
                 print(f"bench: {e}", file=sys.stderr)
         rows = [row for group in groups for row in group.rows()]
         print_table(rows)
+        print(config.watch.words())
         write_json(rows, args.out or os.path.join(config.build, "bench.json"))
     for text in failed:
         print(f"bench: FAILED: {text}", file=sys.stderr)

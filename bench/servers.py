@@ -236,7 +236,8 @@ class Storaged(Server):
         node = {"node-name": name}
         if kind.startswith("file"):
             node.update(driver="file", filename=path, aio="io_uring",
-                        cache={"direct": kind == "file direct"})
+                        cache={"direct": kind == "file direct"}, locking="off")
+            # It and tvqd would refuse to share the file, and rightly.
         else:
             node.update(driver="null-co", size=size)
             node["read-zeroes"] = kind == "null,zero"

@@ -56,7 +56,7 @@ struct tvq_bus_ops {
 	/* Largest size of a queue of the device's own; 0: no such queue. */
 	uint16_t (*queue_max)(struct tvq_bus *b, uint16_t index);
 	/* Addresses, size, enable. used (may be NULL: polled) is called on the control executor when the
-	 * device interrupts for the queue. */
+	 * device interrupts for the queue; not any more once the status reads 0 and a turn has passed. */
 	int (*queue_setup)(struct tvq_bus *b, const struct tvq_bus_queue *q,
 			   void (*used)(void *ctx), void *ctx);
 

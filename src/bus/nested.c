@@ -20,7 +20,7 @@
 
 /* An interrupt: an eventfd that the loop watches, or a poller. */
 struct irq {
-	void (*fn)(void *ctx);
+	void (*fn)(void *ctx);	/* NULL: nobody wants it */
 	void *ctx;
 	int fd;			/* -1: polled */
 	uint64_t addr;
@@ -66,7 +66,7 @@ static void irq_ready(struct tvq_watch *w, int events)
 {
 	struct irq *irq = (struct irq *)((char *)w - offsetof(struct irq, watch));
 
-	if (events >= 0)
+	if (events >= 0 && irq->fn)
 		irq->fn(irq->ctx);
 }
 
@@ -82,6 +82,13 @@ static bool irq_stay(struct tvq_poller *p)
 {
 	(void)p;
 	return true;	/* nothing would call it back */
+}
+
+/* It is freed when the queue is set up again, or with the bus. */
+static void irq_quiet(struct irq *irq)
+{
+	irq->fn = NULL;
+	tvq_poller_remove(&irq->poller);
 }
 
 static void irq_stopped(struct tvq_watch *w)
@@ -198,12 +205,16 @@ static int nested_set_status(struct tvq_bus *b, uint8_t status)
 {
 	struct nested *n = nested_of(b);
 	struct tvq_seq *s = begin(n);
+	struct nested_queue *q;
 	int err;
 
 	if (!s)
 		return -ENOMEM;
 	tvq_seq_status_set(s, status);
 	err = tvq_seq_call(s);
+	for (q = n->queues; q && !status; q = q->next)
+		if (q->irq)
+			irq_quiet(q->irq);
 	/* A living device takes 0 in every state (TQ-065). */
 	if (!status && err == -EIO) {
 		n->gone = true;

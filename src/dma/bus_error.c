@@ -17,9 +17,9 @@
 #define SLOTS_PER_BLOCK 256
 
 struct tvq_bus_slot {
-	atomic_uint seq;		/* odd: it changes */
+	atomic_uint seq; /* odd: it changes */
 	atomic_uintptr_t base;
-	atomic_size_t size;		/* 0: free */
+	atomic_size_t size; /* 0: free */
 	atomic_int prot;
 	_Atomic(atomic_bool *) lost;
 	struct tvq_bus_slot *next_free;
@@ -37,7 +37,8 @@ static struct sigaction previous;
 static pthread_once_t install_once = PTHREAD_ONCE_INIT;
 static int install_err;
 
-static void write_slot(struct tvq_bus_slot *s, uintptr_t base, size_t size, int prot, atomic_bool *lost)
+static void write_slot(struct tvq_bus_slot *s, uintptr_t base, size_t size, int prot,
+		       atomic_bool *lost)
 {
 	/* Sequentially consistent throughout: a change is rare, and dwarfed by the mmap next to it. */
 	atomic_fetch_add(&s->seq, 1);

@@ -45,13 +45,13 @@ struct key {
 
 struct file_mapping {
 	struct tvq_mapping m;
-	struct file_mapping *next;	/* in its bucket */
+	struct file_mapping *next; /* in its bucket */
 	struct key key;
-	bool shared;			/* it is in a bucket */
+	bool shared; /* it is in a bucket */
 	unsigned int refs;
-	uint8_t *base;			/* what was mapped, whole pages */
+	uint8_t *base; /* what was mapped, whole pages */
 	size_t size;
-	uint8_t *va;			/* what was asked for */
+	uint8_t *va; /* what was asked for */
 	struct tvq_bus_slot *slot;
 };
 
@@ -107,7 +107,8 @@ static void file_mapping_put(struct tvq_mapping *m)
 }
 
 /* Maps, and takes a slot. fd -1: anonymous. base offset and size are whole pages. With the lock held. */
-static struct file_mapping *new_mapping(int fd, uint64_t offset, size_t size, bool writable, int *err)
+static struct file_mapping *new_mapping(int fd, uint64_t offset, size_t size, bool writable,
+					int *err)
 {
 	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
 	int prot = writable ? PROT_READ | PROT_WRITE : PROT_READ;
@@ -176,7 +177,8 @@ static int identify(int fd, struct key *k, bool *regular)
 }
 
 /* With the lock held. Only regular files are shared: two opens of a device may be two memories. */
-static struct file_mapping *get_mapping(int fd, const struct key *k, uint64_t page, bool regular, int *err)
+static struct file_mapping *get_mapping(int fd, const struct key *k, uint64_t page, bool regular,
+					int *err)
 {
 	uint64_t lead = k->offset % page;
 	struct file_mapping *f = regular ? find_shared(k) : NULL;
@@ -185,7 +187,8 @@ static struct file_mapping *get_mapping(int fd, const struct key *k, uint64_t pa
 		f->refs++;
 		return f;
 	}
-	f = new_mapping(fd, k->offset - lead, (k->len + lead + page - 1) / page * page, k->writable, err);
+	f = new_mapping(fd, k->offset - lead, (k->len + lead + page - 1) / page * page, k->writable,
+			err);
 	if (!f)
 		return NULL;
 	f->va = f->base + lead;
@@ -210,7 +213,8 @@ int tvq_mapping_fd(int fd, uint64_t offset, uint64_t len, bool writable, struct 
 	int err;
 
 	/* Below the largest off_t, with room to round up. */
-	if (!len || offset > INT64_MAX || len > INT64_MAX - offset || INT64_MAX - offset - len < page)
+	if (!len || offset > INT64_MAX || len > INT64_MAX - offset ||
+	    INT64_MAX - offset - len < page)
 		return -EINVAL;
 	err = identify(fd, &k, &regular);
 	if (err)

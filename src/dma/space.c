@@ -27,13 +27,13 @@
 /* A table, with what is to be done for it once it is retired. */
 struct held_table {
 	struct held_table *next;
-	uint32_t first_gone, n_gone;	/* its regions that the table after it lacks */
+	uint32_t first_gone, n_gone; /* its regions that the table after it lacks */
 	struct tvq_dma_table t;
 };
 
 /* What waits for the users to let go. */
 struct retired {
-	bool any;			/* a round is needed, even if neither of these is set */
+	bool any; /* a round is needed, even if neither of these is set */
 	struct held_table *tables;
 	struct tvq_dma_done *done, **done_tail;
 };
@@ -47,11 +47,12 @@ struct tvq_space {
 	const struct tvq_os *os;
 	uint32_t asid;
 	uint32_t refs;
-	struct held_table *held;		/* the owner of table; NULL: the empty one */
-	struct tvq_dma_user *users, *cursor;	/* cursor: the next user to ask, while they are asked */
+	struct held_table *held; /* the owner of table; NULL: the empty one */
+	struct tvq_dma_user *users;
+	struct tvq_dma_user *cursor; /* the next user to ask, while they are asked */
 	struct retired gathering, draining;
-	uint32_t owed;				/* answers that the round waits for; 0: no round */
-	bool advancing;				/* advance() is on the stack */
+	uint32_t owed;	/* answers that the round waits for; 0: no round */
+	bool advancing; /* advance() is on the stack */
 };
 
 static const struct tvq_dma_table empty_table;
@@ -132,7 +133,7 @@ static void publish(struct tvq_space *s, struct held_table *h)
 
 static void maybe_free(struct tvq_space *s)
 {
-	if (s->refs || s->owed || s->advancing || s->gathering.any || s->draining.any)
+	if (s->refs || s->advancing || s->gathering.any || s->draining.any)
 		return;
 	if (s->held) {
 		s->held->first_gone = 0;
@@ -378,7 +379,8 @@ int tvq_space_map(struct tvq_space *s, const struct tvq_region *r, size_t n)
 }
 
 /* Publishes a table without the n regions from first on. */
-static int remove_regions(struct tvq_space *s, uint32_t first, uint32_t n, struct tvq_dma_done *done)
+static int remove_regions(struct tvq_space *s, uint32_t first, uint32_t n,
+			  struct tvq_dma_done *done)
 {
 	struct held_table *old = s->held, *h = NULL;
 	uint32_t left = old->t.n - n;

@@ -25,8 +25,8 @@
 
 /* Credit of the clock: at most this many busy turns, a quarter of it in idle ones, between two reads. */
 #define CLOCK_CREDIT 32
-#define CREDIT_BUSY 1
-#define CREDIT_IDLE 4
+#define CREDIT_BUSY  1
+#define CREDIT_IDLE  4
 
 /* In idle_since: idle, but the clock has not been read since. */
 #define IDLE_SINCE_UNKNOWN 1

@@ -12,7 +12,7 @@
 
 #include <tvq/os.h>
 
-#define ALIGNMENT 64
+#define ALIGNMENT      64
 /* From here on memory comes straight from the kernel, which has it zeroed when it is first touched. */
 #define MMAP_THRESHOLD (256u << 10)
 
@@ -95,7 +95,7 @@ static void host_random(void *buf, size_t len)
 		ssize_t n = getrandom(p, len, 0);
 
 		if (n < 0 && errno != EINTR)
-			abort();	/* a kernel without getrandom: no secret is better than a bad one */
+			abort(); /* a kernel without getrandom: no secret is better than a bad one */
 		if (n > 0) {
 			p += n;
 			len -= (size_t)n;

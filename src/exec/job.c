@@ -12,7 +12,7 @@
 
 #include "job.h"
 
-#define MAX_THREADS 8
+#define MAX_THREADS  8
 #define IDLE_SECONDS 5
 
 static struct {
@@ -21,7 +21,7 @@ static struct {
 	struct tvq_job *head, **tail;
 	unsigned int queued;
 	unsigned int threads;
-	unsigned int idle;		/* in the wait, those included that were signalled and do not run yet */
+	unsigned int idle; /* in the wait, those included that were signalled and do not run yet */
 } pool = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.cond = PTHREAD_COND_INITIALIZER,

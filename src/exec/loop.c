@@ -38,8 +38,8 @@
 struct tvq_loop {
 	struct tvq_exec exec;
 	struct io_uring ring;
-	atomic_bool bound;		/* to a thread; nothing has entered the kernel before */
-	bool started;			/* by tvq_loop_start(), and not joined */
+	atomic_bool bound; /* to a thread; nothing has entered the kernel before */
+	bool started;	   /* by tvq_loop_start(), and not joined */
 	int wake_fd;
 	struct tvq_watch wake;
 	atomic_bool stop;
@@ -72,11 +72,14 @@ static int ring_init(struct io_uring *ring, unsigned int first)
 	}
 	if (err == -EPERM || err == -ENOSYS)
 		tvq_log(&tvq_os_host, TVQ_LOG_ERR,
-			"this system forbids io_uring (%s): set the sysctl kernel.io_uring_disabled to 0, or "
-			"allow io_uring_setup in the container's seccomp profile", strerror(-err));
+			"this system forbids io_uring (%s): set the sysctl "
+			"kernel.io_uring_disabled to 0, or "
+			"allow io_uring_setup in the container's seccomp profile",
+			strerror(-err));
 	else if (err == -ENOMEM)
 		tvq_log(&tvq_os_host, TVQ_LOG_ERR,
-			"no memory for an io_uring; before Linux 5.12 RLIMIT_MEMLOCK (ulimit -l) limits it");
+			"no memory for an io_uring; before Linux 5.12 RLIMIT_MEMLOCK (ulimit -l) "
+			"limits it");
 	else if (err < 0)
 		tvq_log(&tvq_os_host, TVQ_LOG_ERR, "cannot make an io_uring: %s", strerror(-err));
 	return err == -ENOSYS ? -EPERM : err;
@@ -166,8 +169,10 @@ static void bind_ring(struct tvq_loop *l)
 	if (atomic_load_explicit(&l->bound, memory_order_relaxed))
 		return;
 	atomic_store_explicit(&l->bound, true, memory_order_relaxed);
-	if (syscall(__NR_io_uring_register, l->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
-		tvq_log(&tvq_os_host, TVQ_LOG_ERR, "cannot enable an io_uring: %s", strerror(errno));
+	if (syscall(__NR_io_uring_register, l->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL,
+		    0) < 0)
+		tvq_log(&tvq_os_host, TVQ_LOG_ERR, "cannot enable an io_uring: %s",
+			strerror(errno));
 }
 
 /* The kernel refuses entries for want of memory only; they stay in the queue for the next turn. */
@@ -190,8 +195,7 @@ struct io_uring_sqe *tvq_loop_sqe(struct tvq_loop *l, struct tvq_io *io)
 /* True where completions wait for this thread to enter the kernel. */
 static bool must_enter(const struct tvq_loop *l)
 {
-	return IO_URING_READ_ONCE(*l->ring.sq.kflags) &
-	       (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+	return IO_URING_READ_ONCE(*l->ring.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
 }
 
 /* Takes what is in the completion queue now; what comes meanwhile is for the next turn. */
@@ -297,8 +301,8 @@ int tvq_loop_start(struct tvq_loop *l)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
 	if (err) {
-		tvq_log(&tvq_os_host, TVQ_LOG_ERR, "cannot start the thread %s on CPU %d: %s", l->name, l->cpu,
-			strerror(err));
+		tvq_log(&tvq_os_host, TVQ_LOG_ERR, "cannot start the thread %s on CPU %d: %s",
+			l->name, l->cpu, strerror(err));
 		return -err;
 	}
 	pthread_setname_np(l->thread, l->name);

@@ -42,8 +42,7 @@ static void sift_down(struct tvq_exec *e, struct tvq_timer *t, uint32_t i)
 
 		if (child >= e->n_timers)
 			break;
-		if (child + 1 < e->n_timers &&
-		    e->timers[child + 1]->when < e->timers[child]->when)
+		if (child + 1 < e->n_timers && e->timers[child + 1]->when < e->timers[child]->when)
 			child++;
 		if (t->when <= e->timers[child]->when)
 			break;

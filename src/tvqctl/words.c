@@ -132,9 +132,16 @@ static const char *choose(const struct choice *c, const char *word, bool *severa
 	return found;
 }
 
-static void list_choices(const struct choice *c, char *err)
+/* Those that start with the prefix. */
+static void list_choices(const struct choice *all, const char *prefix, char *err)
 {
+	struct choice some = { .n = 0 }, *c = &some;
 	size_t at = strlen(err);
+
+	for (size_t i = 0; i < all->n; i++) {
+		if (!strncmp(all->word[i], prefix, strlen(prefix)))
+			add_choice(c, all->word[i]);
+	}
 
 	for (size_t i = 0; i < c->n && at < CTL_ERR_LEN; i++)
 		at += (size_t)snprintf(err + at, CTL_ERR_LEN - at, "%s %s", i ? "," : "",
@@ -177,7 +184,7 @@ static const char *choose_word(const struct choice *c, const char *const *words,
 		snprintf(err, CTL_ERR_LEN, "%s%s%s: %s command '%.64s'; there are:", words[0],
 			 n > 1 ? " " : "", n > 1 ? words[1] : "", several ? "ambiguous" : "no",
 			 word);
-	list_choices(c, err);
+	list_choices(c, several ? word : "", err);
 	return NULL;
 }
 
@@ -228,7 +235,7 @@ static const struct ctl_arg *find_arg(const struct ctl_command *cmd, const char 
 	}
 	snprintf(err, CTL_ERR_LEN, "%s argument '%.64s'; there are:", several ? "ambiguous" : "no",
 		 word);
-	list_choices(&c, err);
+	list_choices(&c, several ? word : "", err);
 	return NULL;
 }
 

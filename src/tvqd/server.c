@@ -103,16 +103,29 @@ static void push_one_out(struct tvqd_server *s)
 		tvqd_conn_close(c);
 }
 
-/* -EAGAIN: nobody waits. -EMFILE: stuck until a descriptor is closed. */
+/* accept4() looks for a descriptor before it looks for somebody who waits. */
+static bool somebody_waits(const struct tvqd_server *s)
+{
+	struct pollfd p = { .fd = s->cfg.listen_fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1;
+}
+
+/* -EAGAIN: nobody waits. -EMFILE: one has been pushed out, its end lets us go on. */
 static int accept_one(struct tvqd_server *s)
 {
 	int fd = accept4(s->cfg.listen_fd, NULL, NULL, SOCK_CLOEXEC);
 
-	if (fd < 0 && (errno == EMFILE || errno == ENFILE) && s->reserve_fd >= 0) {
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
+		if (!somebody_waits(s))
+			return -EAGAIN;
 		log_out_of_fds(s);
+		if (s->reserve_fd < 0) {
+			push_one_out(s);
+			return -EMFILE;
+		}
 		close(s->reserve_fd);
 		s->reserve_fd = -1;
-		push_one_out(s);
 		fd = accept4(s->cfg.listen_fd, NULL, NULL, SOCK_CLOEXEC);
 	}
 	if (fd < 0)

@@ -146,15 +146,14 @@ static int req_log(struct file_req *r, int err)
 static int req_shrunk(struct file_req *r)
 {
 	struct tvq_file *f = file_of(r);
+	unsigned long long end = vreq_of(r)->offset + vreq_of(r)->len;
 
 	atomic_store_explicit(&f->shrunk, true, memory_order_relaxed);
 	if (tvq_volume_first(&f->logged, CAUSE_SHRUNK))
 		tvq_log(r->fc->ch.exec->os, TVQ_LOG_ERR,
 			"volume %.20s: \"%s\" ends before byte %llu, so somebody made it shorter than its "
 			"%llu bytes; what is missing cannot be read, and nothing is written any more",
-			(const char *)f->v.id, f->path,
-			(unsigned long long)(vreq_of(r)->offset + vreq_of(r)->len),
-			(unsigned long long)f->v.limits.capacity);
+			(const char *)f->v.id, f->path, end, (unsigned long long)f->v.limits.capacity);
 	return -EIO;
 }
 
@@ -382,7 +381,7 @@ static void zeroes_submit(struct file_req *r)
 	struct io_uring_sqe *sqe = req_sqe(r);
 
 	r->step = STEP_WRITE_ZEROES;
-	if (left < 2 * ZERO_BUF) {
+	if (left < 2UL * ZERO_BUF) {
 		io_uring_prep_write(sqe, file_of(r)->fd, zeroes,
 				    (unsigned int)(left < ZERO_BUF ? left : ZERO_BUF), at);
 	} else {

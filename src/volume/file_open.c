@@ -18,8 +18,12 @@
 
 #define MAX_BLOCK 4096
 
-/* Names what open() refused. */
-static void open_failed(const struct tvq_file_cfg *cfg, bool node, int code, char *err)
+/* The kernel ends a killed process' io_uring in its own time, and has its locks until then. */
+#define BUSY_TRIES 8
+#define BUSY_WAIT_US 50000
+
+/* Names what open() refused. Returns -code. */
+static int open_failed(const struct tvq_file_cfg *cfg, bool node, int code, char *err)
 {
 	const char *hint = "";
 
@@ -32,6 +36,7 @@ static void open_failed(const struct tvq_file_cfg *cfg, bool node, int code, cha
 	else if (code == ENOENT)
 		hint = "; an image has to exist before it is added";
 	tvq_volume_fail(err, code, "cannot open \"%.100s\": %s%s", cfg->path, strerror(code), hint);
+	return -code;
 }
 
 /* Sets fd and node. */
@@ -40,10 +45,8 @@ static int file_open_fd(struct tvq_file *f, const struct tvq_file_cfg *cfg, char
 	struct stat st;
 	int flags = (cfg->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY;
 
-	if (stat(cfg->path, &st)) {
-		open_failed(cfg, false, errno, err);
-		return -errno;
-	}
+	if (stat(cfg->path, &st))
+		return open_failed(cfg, false, errno, err);
 	/* Before open(), which may block on a FIFO and do things to other devices. */
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
 		tvq_volume_fail(err, EINVAL, "\"%.100s\" is neither a regular file nor a block device",
@@ -56,10 +59,8 @@ static int file_open_fd(struct tvq_file *f, const struct tvq_file_cfg *cfg, char
 	if (f->node)
 		flags |= O_EXCL;	/* fails where it is mounted or claimed */
 	f->fd = open(cfg->path, flags);
-	if (f->fd < 0) {
-		open_failed(cfg, f->node, errno, err);
-		return -errno;
-	}
+	if (f->fd < 0)
+		return open_failed(cfg, f->node, errno, err);
 	if (fstat(f->fd, &st) || S_ISBLK(st.st_mode) != f->node ||
 	    (!f->node && !S_ISREG(st.st_mode))) {
 		tvq_volume_fail(err, EINVAL, "\"%.100s\" was replaced while it was opened", cfg->path);
@@ -176,7 +177,7 @@ static int direct_probe(const struct tvq_file *f, uint32_t *mem, uint32_t *offse
 	uint8_t *buf;
 	uint32_t a;
 
-	if (posix_memalign((void **)&buf, 2 * MAX_BLOCK, 3 * MAX_BLOCK))
+	if (posix_memalign((void **)&buf, 2UL * MAX_BLOCK, 3UL * MAX_BLOCK))
 		return -ENOMEM;
 	for (a = TVQ_SECTOR_SIZE; a <= MAX_BLOCK; a *= 2)
 		if (pread(f->fd, buf, a, 0) >= 0)
@@ -251,6 +252,20 @@ static int file_limits(struct tvq_file *f, const struct tvq_file_cfg *cfg, char 
 	return 0;
 }
 
+/* Opens the image and has it for itself. */
+static int file_take(struct tvq_file *f, const struct tvq_file_cfg *cfg, char *err)
+{
+	int code = file_open_fd(f, cfg, err);
+
+	if (!code)
+		code = tvq_image_lock(f->fd, cfg->path, cfg->read_only, err);
+	if (code && f->fd >= 0) {
+		close(f->fd);
+		f->fd = -1;
+	}
+	return code;
+}
+
 static struct tvq_volume *file_new(const char *id, const struct tvq_file_cfg *cfg, bool made, char *err)
 {
 	struct tvq_file *f = calloc(1, sizeof(*f));
@@ -270,9 +285,11 @@ static struct tvq_volume *file_new(const char *id, const struct tvq_file_cfg *cf
 		code = -ENOMEM;
 		goto fail;
 	}
-	code = file_open_fd(f, cfg, err);
-	if (!code)
-		code = tvq_image_lock(f->fd, cfg->path, cfg->read_only, err);
+	code = file_take(f, cfg, err);
+	for (unsigned int i = 1; i < BUSY_TRIES && (code == -EAGAIN || code == -EBUSY); i++) {
+		usleep(BUSY_WAIT_US);
+		code = file_take(f, cfg, err);
+	}
 	if (!code)
 		code = file_limits(f, cfg, err);
 	if (code)

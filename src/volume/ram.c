@@ -319,7 +319,7 @@ static void ram_prefetch(const struct ram *r, const struct tvq_vreq *v)
 
 	if (m)
 		for (unsigned int i = 0; i < PREFETCH_LINES; i++)
-			__builtin_prefetch(m->data + v->offset + 64 * i);
+			__builtin_prefetch(m->data + v->offset + 64UL * i);
 }
 
 static void ram_submit(struct tvq_volume_channel *ch, struct tvq_vreq *const *v, unsigned int n)

@@ -28,7 +28,7 @@ build=$(readlink -m "${TVQ_BUILD:-$here/../../build}")
 tvqd=$build/bin/tvqd
 tvqctl=$build/bin/tvqctl
 
-count=0 failures=0 finished='' tvqd_pid='' guest_pid='' console='' shown=''
+count=0 failures=0 finished='' tvqd_pid='' guest_pid='' console='' shown='' wrap=()
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/tvq-test.XXXXXX")
 control=$tmp/control.sock
 log=$tmp/tvqd.log
@@ -122,10 +122,10 @@ skip_all() {
 
 # wait_until SECONDS COMMAND...: polls until the command succeeds; fails after that time.
 wait_until() {
-	local tries=$(($1 * 20))
+	local end=$((SECONDS + $1 + 1))
 	shift
 	while ! "$@" >/dev/null 2>&1; do
-		[ $((tries -= 1)) -gt 0 ] || return 1
+		[ "$SECONDS" -lt "$end" ] || return 1
 		sleep 0.05
 	done
 }
@@ -136,12 +136,10 @@ gone() { ! kill -0 "$1" 2>/dev/null; }
 
 ctl() { "$tvqctl" --control "$control" "$@"; }
 
-# With the variable $as set, as that user.
+# The array wrap holds a command that a test wants tvqd to be started by (prlimit, setpriv).
 # shellcheck disable=SC2120 # arguments are for those tests that have some
 launch_tvqd() {
-	local user=()
-	[ -z "${as-}" ] || user=(--reuid "$as" --regid "$(id -g "$as")" --clear-groups)
-	setpriv "${user[@]}" --pdeathsig KILL "$tvqd" --control "$control" "$@" >>"$log" 2>&1 </dev/null &
+	"${wrap[@]}" setpriv --pdeathsig KILL "$tvqd" --control "$control" "$@" >>"$log" 2>&1 </dev/null &
 	tvqd_pid=$!
 }
 
@@ -235,7 +233,7 @@ start_guest() {
 	local script=$1
 	shift
 	console=$(mktemp "$tmp/console.XXXX")
-	setpriv --pdeathsig TERM "$scripts/guest-run.sh" --script "$script" "$@" >"$console" 2>&1 </dev/null &
+	setpriv --pdeathsig TERM "$scripts/guest-run.sh" --script "$script" --timeout 40 "$@" >"$console" 2>&1 </dev/null &
 	guest_pid=$!
 }
 
@@ -260,11 +258,12 @@ block_io() {
 	for command in "$@"; do
 		commands+=(-c "$command")
 	done
+	# What it cannot do it says; its status tells that in newer versions only.
 	timeout 20 "$scripts/guest-exec.sh" usr/bin/qemu-io --image-opts \
-		"driver=virtio-blk-vhost-user,path=$socket,cache.direct=on" "${commands[@]}" |
-		tee "$tmp/qemu-io" || return 1
-	# Its status is 0 also where a command failed.
-	! grep -Eq 'failed|error' "$tmp/qemu-io"
+		"driver=virtio-blk-vhost-user,path=$socket,cache.direct=on" "${commands[@]}" \
+		>"$tmp/qemu-io" 2>&1 || { cat "$tmp/qemu-io"; return 1; }
+	cat "$tmp/qemu-io"
+	! grep -Eq 'failed|rror' "$tmp/qemu-io"
 }
 
 ### The end

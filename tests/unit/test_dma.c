@@ -13,7 +13,7 @@
 #include <tvq/dma.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define RW (TVQ_DMA_READ | TVQ_DMA_WRITE)
+#define RW	      (TVQ_DMA_READ | TVQ_DMA_WRITE)
 
 static bool no_memory;
 static long allocated;
@@ -57,14 +57,17 @@ static struct tvq_region region(uint64_t iova, uint64_t len, uint32_t perm, stru
 		c->m.put = counted_put;
 		c->refs++;
 	}
-	return (struct tvq_region){ .iova = iova, .len = len, .va = memory + iova % sizeof(memory),
-				    .perm = perm, .mapping = c ? &c->m : NULL };
+	return (struct tvq_region){ .iova = iova,
+				    .len = len,
+				    .va = memory + iova % sizeof(memory),
+				    .perm = perm,
+				    .mapping = c ? &c->m : NULL };
 }
 
 struct waiter {
 	struct tvq_dma_done done;
 	unsigned int called;
-	struct counted *mapping;	/* its references when it was called */
+	struct counted *mapping; /* its references when it was called */
 	int refs;
 };
 
@@ -124,8 +127,10 @@ static void view_reaches_what_is_mapped_and_nothing_else(void **state)
 {
 	struct tvq_space *s = new_space();
 	struct tvq_region r[] = {
-		region(0x9000, 0x1000, RW, NULL), region(0x1000, 0x1000, RW, NULL),
-		region(0x3000, 0x2000, TVQ_DMA_READ, NULL), region(0x5000, 0x1000, TVQ_DMA_WRITE, NULL),
+		region(0x9000, 0x1000, RW, NULL),
+		region(0x1000, 0x1000, RW, NULL),
+		region(0x3000, 0x2000, TVQ_DMA_READ, NULL),
+		region(0x5000, 0x1000, TVQ_DMA_WRITE, NULL),
 	};
 	struct tvq_dma_view v;
 
@@ -183,8 +188,10 @@ static void segments_follow_adjacent_regions(void **state)
 {
 	struct tvq_space *s = new_space();
 	struct tvq_region r[] = {
-		region(0x1000, 0x1000, RW, NULL), region(0x2000, 0x1000, RW, NULL),
-		region(0x3000, 0x1000, TVQ_DMA_READ, NULL), region(0x5000, 0x1000, RW, NULL),
+		region(0x1000, 0x1000, RW, NULL),
+		region(0x2000, 0x1000, RW, NULL),
+		region(0x3000, 0x1000, TVQ_DMA_READ, NULL),
+		region(0x5000, 0x1000, RW, NULL),
 	};
 	struct tvq_seg seg[4];
 	struct tvq_dma_view v;
@@ -219,7 +226,8 @@ static void look_up_finds_the_right_one_of_many_regions(void **state)
 	for (unsigned int i = 0; i < N; i++) {
 		uint64_t k = i * 387 % N;
 
-		r[i] = (struct tvq_region){ k * 0x2000, 0x1000, (uint8_t *)(k * 0x2000 + 0x10000), RW, NULL };
+		r[i] = (struct tvq_region){ k * 0x2000, 0x1000, (uint8_t *)(k * 0x2000 + 0x10000),
+					    RW, NULL };
 	}
 	assert_int_equal(tvq_space_map(s, r, N), 0);
 	tvq_dma_view_refresh(&v, s);
@@ -244,15 +252,11 @@ static void map_that_fails_changes_nothing_and_releases_its_mappings(void **stat
 		uint64_t iova, len;
 		int err;
 	} bad[] = {
-		{ 0x8000, 0, -EINVAL },
-		{ 0x8000, -(uint64_t)0x7fff, -EINVAL },
-		{ UINT64_MAX, 2, -EINVAL },
-		{ 0x4000, 0x2000, -EEXIST },
-		{ 0x3fff, 2, -EEXIST },
-		{ 0x5fff, 1, -EEXIST },
-		{ 0x0, UINT64_MAX, -EEXIST },
-		{ 0x4800, 1, -EEXIST },
-		{ 0x1000, 0x1000, -EEXIST },	/* with the good one beside it */
+		{ 0x8000, 0, -EINVAL },	      { 0x8000, -(uint64_t)0x7fff, -EINVAL },
+		{ UINT64_MAX, 2, -EINVAL },   { 0x4000, 0x2000, -EEXIST },
+		{ 0x3fff, 2, -EEXIST },	      { 0x5fff, 1, -EEXIST },
+		{ 0x0, UINT64_MAX, -EEXIST }, { 0x4800, 1, -EEXIST },
+		{ 0x1000, 0x1000, -EEXIST }, /* with the good one beside it */
 	};
 	struct tvq_dma_view v;
 
@@ -287,10 +291,11 @@ static void unmap_that_fails_changes_nothing(void **state)
 		uint64_t iova, len;
 		int err;
 	} bad[] = {
-		{ 0x1000, 0, -EINVAL },   { 0x1000, 0x800, -EINVAL },	   { 0x1000, 0x1001, -EINVAL },
-		{ 0x1001, 0x2fff, -EINVAL }, { 0, 0x1001, -EINVAL },	   { 0x2fff, 0x2000, -EINVAL },
-		{ 0x3000, 0x1000, -ENOENT }, { 0x5000, 0x1000, -ENOENT },  { 0x1000, UINT64_MAX, -EINVAL },
-		{ 0x1800, 1, -EINVAL },
+		{ 0x1000, 0, -EINVAL },		 { 0x1000, 0x800, -EINVAL },
+		{ 0x1000, 0x1001, -EINVAL },	 { 0x1001, 0x2fff, -EINVAL },
+		{ 0, 0x1001, -EINVAL },		 { 0x2fff, 0x2000, -EINVAL },
+		{ 0x3000, 0x1000, -ENOENT },	 { 0x5000, 0x1000, -ENOENT },
+		{ 0x1000, UINT64_MAX, -EINVAL }, { 0x1800, 1, -EINVAL },
 	};
 	struct waiter w = { .done.fn = waiter_fn };
 	struct tvq_dma_view v;
@@ -475,7 +480,7 @@ struct chain {
 	struct tvq_dma_done done;
 	struct tvq_space *space;
 	unsigned int left;
-	bool drop;		/* the last one drops the space */
+	bool drop; /* the last one drops the space */
 };
 
 static void chain_fn(struct tvq_dma_done *d)
@@ -562,9 +567,21 @@ static void log_holds_exactly_the_pages_that_were_written(void **state)
 	static const struct {
 		uint64_t iova, len;
 	} w[] = {
-		{ 0, 1 }, { 0xfff, 1 }, { 0xfff, 2 }, { 0x1000, 0x1000 }, { 0x3001, 0x7fff }, { 0x7000, 0x1001 },
-		{ 0x8000, 0x8000 }, { 0x5fff, 0x12002 }, { 0, 0x1000 * PAGES }, { 0x4cfff, 1 }, { 0x4cfff, 2 },
-		{ 0x4d000, 1 }, { 0x40000, UINT64_MAX - 0x40000 }, { UINT64_MAX, 1 }, { 5, 0 },
+		{ 0, 1 },
+		{ 0xfff, 1 },
+		{ 0xfff, 2 },
+		{ 0x1000, 0x1000 },
+		{ 0x3001, 0x7fff },
+		{ 0x7000, 0x1001 },
+		{ 0x8000, 0x8000 },
+		{ 0x5fff, 0x12002 },
+		{ 0, 0x1000 * PAGES },
+		{ 0x4cfff, 1 },
+		{ 0x4cfff, 2 },
+		{ 0x4d000, 1 },
+		{ 0x40000, UINT64_MAX - 0x40000 },
+		{ UINT64_MAX, 1 },
+		{ 5, 0 },
 	};
 
 	(void)state;
@@ -576,7 +593,8 @@ static void log_holds_exactly_the_pages_that_were_written(void **state)
 		tvq_dma_log_write(&log, w[i].iova, w[i].len);
 		for (uint64_t p = 0; p < PAGES; p++) {
 			uint64_t start = p * 0x1000;
-			bool want = w[i].len && (w[i].iova - start < 0x1000 || start - w[i].iova < w[i].len);
+			bool want = w[i].len &&
+				    (w[i].iova - start < 0x1000 || start - w[i].iova < w[i].len);
 
 			assert_int_equal(logged(bits, p), want);
 		}

@@ -18,7 +18,7 @@
 #include <tvq/dma.h>
 #include <tvq/loop.h>
 
-#define RW (TVQ_DMA_READ | TVQ_DMA_WRITE)
+#define RW  (TVQ_DMA_READ | TVQ_DMA_WRITE)
 #define LEN 4096
 
 enum { WORKERS = 2, SLOTS = 4, CHANGES = 3000, HOLD_TURNS = 5 };
@@ -51,7 +51,9 @@ static struct tvq_region new_region(uint64_t iova)
 	p->va = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(p->va, MAP_FAILED);
 	pieces++;
-	return (struct tvq_region){ .iova = iova, .len = LEN, .va = p->va, .perm = RW, .mapping = &p->m };
+	return (struct tvq_region){
+		.iova = iova, .len = LEN, .va = p->va, .perm = RW, .mapping = &p->m
+	};
 }
 
 /* One queue: a view and a poller on a worker, a user on the control executor. */
@@ -62,15 +64,15 @@ struct queue {
 	struct tvq_loop *worker, *control;
 	struct tvq_space *space;
 	struct tvq_dma_view view;
-	uint8_t *held[SLOTS];		/* requests under way */
+	uint8_t *held[SLOTS]; /* requests under way */
 	unsigned int turns;
-	unsigned int to_drain;		/* turns before the answer; 0: none is due */
+	unsigned int to_drain; /* turns before the answer; 0: none is due */
 	unsigned int index;
 	unsigned long writes;
 	bool ended;
 };
 
-#define of(ptr, member) ((struct queue *)((char *)(ptr) - offsetof(struct queue, member)))
+#define of(ptr, member) ((struct queue *)((char *)(ptr)-offsetof(struct queue, member)))
 
 static unsigned int queue_poll(struct tvq_poller *p)
 {
@@ -200,7 +202,7 @@ static struct log *replace_log(struct tvq_space *s, struct log *old, bool end, u
 	assert_non_null(d);
 	*d = (struct log_done){ .done.fn = log_done_fn, .old = old, .called = called };
 	if (new)
-		new->log = (struct tvq_dma_log){ .bits = &new->bits, .len = SLOTS * LEN };
+		new->log = (struct tvq_dma_log){ .bits = &new->bits, .len = SLOTS *LEN };
 	assert_int_equal(tvq_space_set_log(s, new ? &new->log : NULL, &d->done), 0);
 	return new;
 }
@@ -263,7 +265,8 @@ static void nothing_touches_memory_whose_unmap_is_done(void **state)
 			log = replace_log(s, log, rand() % 4 == 0, &called);
 			asked++;
 		} else if (mapped[slot]) {
-			assert_int_equal(tvq_space_unmap(s, slot * LEN, LEN, new_waiter(&called)), 0);
+			assert_int_equal(tvq_space_unmap(s, slot * LEN, LEN, new_waiter(&called)),
+					 0);
 			asked++;
 			mapped[slot] = false;
 		} else {

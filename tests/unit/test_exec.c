@@ -60,7 +60,7 @@ struct note {
 	struct tvq_msg msg;
 	struct tvq_exec *exec;
 	unsigned int number;
-	unsigned int again;	/* posts itself so many times more */
+	unsigned int again; /* posts itself so many times more */
 };
 
 static unsigned int seen[64], n_seen;
@@ -151,11 +151,11 @@ static void late_message_runs_after_everything_else_and_its_own_in_the_next_turn
 struct queue {
 	struct tvq_poller poller;
 	struct tvq_exec *exec;
-	unsigned int work;		/* what poll finds */
-	bool arm_finds;			/* what arm answers */
+	unsigned int work; /* what poll finds */
+	bool arm_finds;	   /* what arm answers */
 	unsigned int polls, arms;
-	struct queue *removes;		/* poll removes this one */
-	bool frees;			/* and frees it */
+	struct queue *removes; /* poll removes this one */
+	bool frees;	       /* and frees it */
 };
 
 static unsigned int queue_poll(struct tvq_poller *p)
@@ -328,6 +328,8 @@ static void idle_poller_leaves_while_another_one_is_busy(void **state)
 		}
 		assert_false(tvq_poller_active(&idle.poller));
 		assert_int_equal(idle.arms, 1);
+		/* Without a polling time nobody asks what time it is. */
+		assert_int_equal(clock_reads > 0, poll_ns[k] > 0);
 		assert_int_equal(busy.polls, 1000);
 		assert_int_equal(busy.arms, 0);
 		tvq_poller_remove(&busy.poller);
@@ -381,7 +383,7 @@ struct alarm {
 	struct tvq_timer timer;
 	struct tvq_exec *exec;
 	unsigned int rings;
-	uint64_t every;		/* sets itself again */
+	uint64_t every; /* sets itself again */
 };
 
 static uint64_t last_ring;
@@ -565,7 +567,7 @@ struct sleeper {
 	struct tvq_exec exec;
 	sem_t sem;
 	unsigned int received, expected, sleeps;
-	unsigned int last[8];		/* of each poster, for the order */
+	unsigned int last[8]; /* of each poster, for the order */
 };
 
 struct parcel {
@@ -717,7 +719,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(messages_of_one_poster_arrive_in_order),
 		cmocka_unit_test(message_that_posts_itself_again_runs_once_a_turn),
-		cmocka_unit_test(late_message_runs_after_everything_else_and_its_own_in_the_next_turn),
+		cmocka_unit_test(
+			late_message_runs_after_everything_else_and_its_own_in_the_next_turn),
 		cmocka_unit_test(poller_may_remove_any_poller_in_its_turn),
 		cmocka_unit_test(poller_that_frees_itself_is_not_looked_at_again),
 		cmocka_unit_test(idle_poller_without_polling_time_is_armed_before_sleep),

@@ -19,8 +19,8 @@
 #include <tvq/mapping.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define RW (TVQ_DMA_READ | TVQ_DMA_WRITE)
-#define PAGE 4096
+#define RW	      (TVQ_DMA_READ | TVQ_DMA_WRITE)
+#define PAGE	      4096
 
 static int memory(uint64_t len)
 {
@@ -44,8 +44,8 @@ static void same_bytes_are_mapped_once_and_others_apart(void **state)
 		uint64_t offset, len;
 		bool writable, other_file, same;
 	} asked[] = {
-		{ PAGE, 2 * PAGE, true, false, true },	{ 0, 2 * PAGE, true, false, false },
-		{ PAGE, PAGE, true, false, false },	{ PAGE, 2 * PAGE, false, false, false },
+		{ PAGE, 2 * PAGE, true, false, true }, { 0, 2 * PAGE, true, false, false },
+		{ PAGE, PAGE, true, false, false },    { PAGE, 2 * PAGE, false, false, false },
 		{ PAGE, 2 * PAGE, true, true, false },
 	};
 	int fd = memory(8 * PAGE), other = memory(8 * PAGE), again = dup(fd);
@@ -57,8 +57,9 @@ static void same_bytes_are_mapped_once_and_others_apart(void **state)
 	for (unsigned int i = 0; i < ARRAY_SIZE(asked); i++) {
 		int file = asked[i].other_file ? other : again;
 
-		assert_int_equal(tvq_mapping_fd(file, asked[i].offset, asked[i].len, asked[i].writable,
-						&m, &va), 0);
+		assert_int_equal(tvq_mapping_fd(file, asked[i].offset, asked[i].len,
+						asked[i].writable, &m, &va),
+				 0);
 		assert_int_equal(m == first, asked[i].same);
 		assert_int_equal(va == first_va, asked[i].same);
 		assert_int_equal(tvq_mapping_count(), asked[i].same ? 1 : 2);
@@ -99,11 +100,16 @@ static void what_cannot_be_mapped_is_refused(void **state)
 		uint64_t offset, len;
 		int err;
 	} asked[] = {
-		{ 0, 0, -EINVAL },		 { 0, 2 * PAGE + 1, -ENXIO },
-		{ 2 * PAGE, 1, -ENXIO },	 { PAGE, PAGE + 1, -ENXIO },
-		{ 3 * PAGE, 1, -ENXIO },	 { UINT64_MAX, 1, -EINVAL },
-		{ PAGE, UINT64_MAX, -EINVAL },	 { INT64_MAX, 1, -EINVAL },
-		{ INT64_MAX - PAGE, PAGE, -EINVAL }, { PAGE, INT64_MAX - 3 * PAGE, -ENXIO },
+		{ 0, 0, -EINVAL },
+		{ 0, 2 * PAGE + 1, -ENXIO },
+		{ 2 * PAGE, 1, -ENXIO },
+		{ PAGE, PAGE + 1, -ENXIO },
+		{ 3 * PAGE, 1, -ENXIO },
+		{ UINT64_MAX, 1, -EINVAL },
+		{ PAGE, UINT64_MAX, -EINVAL },
+		{ INT64_MAX, 1, -EINVAL },
+		{ INT64_MAX - PAGE, PAGE, -EINVAL },
+		{ PAGE, INT64_MAX - 3 * PAGE, -ENXIO },
 	};
 	int fd = memory(2 * PAGE), ro = open("/proc/self/exe", O_RDONLY), pipes[2];
 	struct tvq_mapping *m;
@@ -176,12 +182,14 @@ static void thousands_of_mappings_are_each_found_when_they_vanish(void **state)
 	assert_non_null(m);
 	assert_non_null(va);
 	for (unsigned int i = 0; i < N; i++)
-		assert_int_equal(tvq_mapping_fd(fd, (uint64_t)i * PAGE, PAGE, true, &m[i], &va[i]), 0);
+		assert_int_equal(tvq_mapping_fd(fd, (uint64_t)i * PAGE, PAGE, true, &m[i], &va[i]),
+				 0);
 	/* Gaps in the table, filled again. */
 	for (unsigned int i = 0; i < N; i += 3)
 		m[i]->put(m[i]);
 	for (unsigned int i = 0; i < N; i += 3)
-		assert_int_equal(tvq_mapping_fd(fd, (uint64_t)i * PAGE, PAGE, true, &m[i], &va[i]), 0);
+		assert_int_equal(tvq_mapping_fd(fd, (uint64_t)i * PAGE, PAGE, true, &m[i], &va[i]),
+				 0);
 	assert_int_equal(ftruncate(fd, N / 2 * PAGE), 0);
 	for (unsigned int i = 0; i < N; i++) {
 		*(volatile uint8_t *)va[i] = 1;
@@ -352,23 +360,29 @@ static void memory_truncated_under_io_is_found_within_a_batch_and_harms_nobody_e
 	none_left();
 }
 
-/* Both fault on the same mapping at once, again and again, while a third one maps and unmaps. */
+/*
+ * Two threads fault on the same mapping at once, again and again, while a third one maps and unmaps. They wait
+ * for each other without sleeping, or one would come too late each time.
+ */
 struct toucher {
-	pthread_barrier_t *barrier;
-	uint8_t *volatile *va;
+	atomic_uint round, finished;
+	_Atomic(uint8_t *) va;
 };
 
-enum { TOUCH_ROUNDS = 300 };
+enum { TOUCH_ROUNDS = 1000 };
+
+static void touch_in_round(struct toucher *t, unsigned int round)
+{
+	while (atomic_load(&t->round) != round)
+		sched_yield();
+	(void)*(volatile uint8_t *)atomic_load(&t->va);
+	atomic_fetch_add(&t->finished, 1);
+}
 
 static void *toucher_thread(void *arg)
 {
-	struct toucher *t = arg;
-
-	for (unsigned int i = 0; i < TOUCH_ROUNDS; i++) {
-		pthread_barrier_wait(t->barrier);
-		(void)*(volatile uint8_t *)*t->va;
-		pthread_barrier_wait(t->barrier);
-	}
+	for (unsigned int i = 1; i <= TOUCH_ROUNDS; i++)
+		touch_in_round(arg, i);
 	return NULL;
 }
 
@@ -393,38 +407,37 @@ static void *churner_thread(void *arg)
 static void loss_that_two_threads_find_at_once_counts_once(void **state)
 {
 	unsigned int before = atomic_load(&tvq_dma_lost_count);
+	struct toucher touch = { 0 };
 	atomic_bool stop = false;
-	uint8_t *volatile va;
-	pthread_barrier_t barrier;
-	struct toucher touch = { &barrier, &va };
-	pthread_t t[2], churner;
+	pthread_t toucher, churner;
 
 	(void)state;
 	guard();
-	pthread_barrier_init(&barrier, NULL, 3);
 	assert_int_equal(pthread_create(&churner, NULL, churner_thread, &stop), 0);
-	for (unsigned int i = 0; i < 2; i++)
-		assert_int_equal(pthread_create(&t[i], NULL, toucher_thread, &touch), 0);
-	for (unsigned int i = 0; i < TOUCH_ROUNDS; i++) {
+	assert_int_equal(pthread_create(&toucher, NULL, toucher_thread, &touch), 0);
+	for (unsigned int i = 1; i <= TOUCH_ROUNDS; i++) {
 		int fd = memory(PAGE);
 		struct tvq_mapping *m;
-		uint8_t *p;
+		uint8_t *va;
 
-		assert_int_equal(tvq_mapping_fd(fd, 0, PAGE, true, &m, &p), 0);
-		va = p;
+		/* The one that churns is for the first rounds; the rest have the machine to themselves. */
+		if (i == TOUCH_ROUNDS / 4)
+			atomic_store(&stop, true);
+		assert_int_equal(tvq_mapping_fd(fd, 0, PAGE, true, &m, &va), 0);
 		assert_int_equal(ftruncate(fd, 0), 0);
-		pthread_barrier_wait(&barrier);
-		pthread_barrier_wait(&barrier);
+		atomic_store(&touch.va, va);
+		atomic_store(&touch.finished, 0);
+		atomic_store(&touch.round, i);
+		touch_in_round(&touch, i);
+		while (atomic_load(&touch.finished) < 2)
+			sched_yield();
 		assert_true(atomic_load(&m->lost));
-		assert_int_equal(atomic_load(&tvq_dma_lost_count), before + i + 1);
+		assert_int_equal(atomic_load(&tvq_dma_lost_count), before + i);
 		m->put(m);
 		close(fd);
 	}
-	for (unsigned int i = 0; i < 2; i++)
-		pthread_join(t[i], NULL);
-	atomic_store(&stop, true);
+	pthread_join(toucher, NULL);
 	pthread_join(churner, NULL);
-	pthread_barrier_destroy(&barrier);
 	none_left();
 }
 
@@ -445,19 +458,20 @@ static int run_self(const char *what)
 	return status;
 }
 
-static void map_something(void)
+static struct tvq_mapping *map_something(uint8_t **va)
 {
 	struct tvq_mapping *m;
-	uint8_t *va;
 
-	if (tvq_mapping_fd(memory(PAGE), 0, PAGE, true, &m, &va))
+	if (tvq_mapping_fd(memory(PAGE), 0, PAGE, true, &m, va))
 		_exit(121);
+	return m;
 }
 
-static void fault_elsewhere(void)
+/* where: NULL for anywhere; else there, whatever was there before. */
+static void fault_elsewhere(void *where)
 {
-	int fd = memory(PAGE);
-	volatile uint8_t *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	int fd = memory(PAGE), fixed = where ? MAP_FIXED : 0;
+	volatile uint8_t *p = mmap(where, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | fixed, fd, 0);
 
 	if (p == MAP_FAILED || ftruncate(fd, 0))
 		_exit(122);
@@ -478,6 +492,8 @@ static void exit_8(int sig)
 static int child(const char *what)
 {
 	struct sigaction sa = { 0 };
+	struct tvq_mapping *m;
+	uint8_t *va;
 
 	/* A sanitizer brings a handler of its own. */
 	signal(SIGBUS, SIG_DFL);
@@ -490,11 +506,15 @@ static int child(const char *what)
 	} else if (!strcmp(what, "ignored") || !strcmp(what, "ignored-fault")) {
 		signal(SIGBUS, SIG_IGN);
 	}
-	map_something();
-	if (!strcmp(what, "sent") || !strcmp(what, "ignored"))
+	m = map_something(&va);
+	if (!strcmp(what, "released")) {
+		m->put(m);
+		fault_elsewhere(va);
+	} else if (!strcmp(what, "sent") || !strcmp(what, "ignored")) {
 		raise(SIGBUS);
-	else
-		fault_elsewhere();
+	} else {
+		fault_elsewhere(NULL);
+	}
 	return 9;
 }
 
@@ -504,6 +524,8 @@ static void bus_errors_of_others_go_where_they_went_before(void **state)
 
 	(void)state;
 	status = run_self("fault");
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+	status = run_self("released");
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
 	status = run_self("sent");
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
@@ -528,7 +550,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(truncated_memory_reads_zeroes_and_leaves_other_memory_alone),
 		cmocka_unit_test(lost_mapping_is_not_given_to_anybody_new),
 		cmocka_unit_test(read_only_memory_can_be_lost_too),
-		cmocka_unit_test(memory_truncated_under_io_is_found_within_a_batch_and_harms_nobody_else),
+		cmocka_unit_test(
+			memory_truncated_under_io_is_found_within_a_batch_and_harms_nobody_else),
 		cmocka_unit_test(loss_that_two_threads_find_at_once_counts_once),
 		cmocka_unit_test(bus_errors_of_others_go_where_they_went_before),
 	};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Image locks, against real programs of QEMU's. */
 #include <signal.h>
+#include <sys/wait.h>
 
 #include "volume_test.h"
 
@@ -193,6 +194,58 @@ static void two_volumes_on_one_image_exclude_each_other_unless_both_read(void **
 	tvq_volume_settle();
 }
 
+/* Keeps reads under way until it is killed. Tells through fd when it is at it. */
+static void read_for_ever(const struct fixture *f, int fd)
+{
+	enum { N = 32 };
+	static uint8_t mem[N][4096] __attribute__((aligned(4096)));
+	struct tvq_file_cfg cfg = { .path = f->path, .direct = true };
+	struct vt t = vt_open(tvq_volume_file("v", &cfg, err), err);
+	struct tvq_vreq r[N], *p[N];
+	struct tvq_seg seg[N];
+
+	for (unsigned int round = 0;; round++) {
+		for (unsigned int i = 0; i < N; i++) {
+			seg[i] = (struct tvq_seg) { mem[i], 4096 };
+			r[i] = (struct tvq_vreq) { .op = TVQ_VREQ_READ, .n_seg = 1, .len = 4096, .seg = &seg[i] };
+			p[i] = &r[i];
+		}
+		vt_run(&t, p, N);
+		if (round == 100 && write(fd, "x", 1) != 1)
+			_exit(1);
+	}
+}
+
+static void the_image_of_a_process_that_was_killed_can_be_had_at_once(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned int i = 0; i < 10; i++) {
+		struct tvq_volume *v;
+		int pipe_fd[2];
+		pid_t pid;
+		char c;
+
+		assert_int_equal(pipe(pipe_fd), 0);
+		pid = fork();
+		assert_true(pid >= 0);
+		if (!pid) {
+			read_for_ever(f, pipe_fd[1]);
+			_exit(1);
+		}
+		assert_int_equal(read(pipe_fd[0], &c, 1), 1);
+		assert_int_equal(kill(pid, SIGKILL), 0);
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+		close(pipe_fd[0]);
+		close(pipe_fd[1]);
+		v = file_volume(f, false);
+		if (!v)
+			fail_msg("%s", err);
+		tvq_volume_put(v);
+		tvq_volume_settle();
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -203,6 +256,7 @@ int main(void)
 		TEST(a_qemu_is_refused_what_we_have),
 		TEST(a_qemu_may_read_and_not_write_what_we_only_read),
 		TEST(two_volumes_on_one_image_exclude_each_other_unless_both_read),
+		TEST(the_image_of_a_process_that_was_killed_can_be_had_at_once),
 	};
 
 	return cmocka_run_group_tests_name("volume_lock", tests, NULL, NULL);

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "conformance/ct.h"
+
+const struct ct_test ct_tests_nested[] = {
+	{ 0 },
+};
