@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a virtqueue costs on one core: the driver half fills batches of 32 block requests (16 bytes out, 4096
- * and 1 in), the device half takes and returns them. Each half is timed alone, cache-warm. One JSON line for
- * each figure: the median of many short rounds.
+ * What a virtqueue costs on one core: the driver half fills batches of 32 block requests (16 bytes
+ * out, 4096 and 1 in), the device half takes and returns them. Each half is timed alone,
+ * cache-warm. One JSON line for each figure: the median of many short rounds.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,14 +13,14 @@
 #include "ring/driver_ring.h"
 #include "ring/ring.h"
 
-#define BATCH 32
-#define SIZE 256
-#define PER_CHAIN 3
-#define BATCHES 2000		/* a round */
-#define ROUNDS 51
-#define DATA_IOVA 0x100000000ull
+#define BATCH	   32
+#define SIZE	   256
+#define PER_CHAIN  3
+#define BATCHES	   2000 /* a round */
+#define ROUNDS	   51
+#define DATA_IOVA  0x100000000ull
 #define DATA_BYTES (BATCH * 8192ull)
-#define AREA_IOVA 0x200000000ull
+#define AREA_IOVA  0x200000000ull
 
 struct setup {
 	const char *name;
@@ -34,7 +34,7 @@ struct bench {
 	struct tvq_chain chain[BATCH], *chains[BATCH];
 	struct tvq_seg seg[BATCH][8];
 	struct tvq_sg sg[BATCH][PER_CHAIN];
-	double driver_ns, device_ns;	/* of the last round, for a chain */
+	double driver_ns, device_ns; /* of the last round, for a chain */
 };
 
 static uint64_t now(void)
@@ -47,7 +47,8 @@ static uint64_t now(void)
 
 static void *pages(size_t bytes)
 {
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
 	if (p == MAP_FAILED) {
 		perror("mmap");
@@ -62,7 +63,8 @@ static void fail(const char *what)
 	exit(1);
 }
 
-static struct tvq_dma_table *make_table(void *ring, uint64_t ring_bytes, void *area, uint64_t area_bytes)
+static struct tvq_dma_table *make_table(void *ring, uint64_t ring_bytes, void *area,
+					uint64_t area_bytes)
 {
 	const uint32_t rw = TVQ_DMA_READ | TVQ_DMA_WRITE;
 	struct tvq_dma_table *t = calloc(1, sizeof(*t) + 2 * sizeof(t->r[0]));
@@ -71,8 +73,10 @@ static struct tvq_dma_table *make_table(void *ring, uint64_t ring_bytes, void *a
 		fail("no memory");
 	/* Ring and payload in one region, as a guest's memory is. */
 	t->n = area_bytes ? 2 : 1;
-	t->r[0] = (struct tvq_region){ .iova = DATA_IOVA, .len = ring_bytes, .va = ring, .perm = rw };
-	t->r[1] = (struct tvq_region){ .iova = AREA_IOVA, .len = area_bytes, .va = area, .perm = rw };
+	t->r[0] =
+		(struct tvq_region){ .iova = DATA_IOVA, .len = ring_bytes, .va = ring, .perm = rw };
+	t->r[1] =
+		(struct tvq_region){ .iova = AREA_IOVA, .len = area_bytes, .va = area, .perm = rw };
 	return t;
 }
 
@@ -81,13 +85,22 @@ static void open_bench(struct bench *b, const struct setup *s)
 	uint64_t ring_bytes = tvq_drv_ring_bytes(s->packed, SIZE, s->indirect ? PER_CHAIN : 0);
 	uint64_t area_bytes = s->inflight ? tvq_inflight_bytes(s->packed, SIZE) : 0;
 	struct tvq_drv_ring_cfg drv_cfg = {
-		.packed = s->packed, .event_idx = s->event_idx, .indirect = s->indirect, .size = SIZE,
+		.packed = s->packed,
+		.event_idx = s->event_idx,
+		.indirect = s->indirect,
+		.size = SIZE,
 	};
 	struct tvq_ring_cfg cfg = {
-		.packed = s->packed, .event_idx = s->event_idx, .indirect = s->indirect, .size = SIZE,
-		.avail_idx = s->packed ? 0x8000 : 0, .used_idx = s->packed ? 0x8000 : 0,
-		.inflight = AREA_IOVA, .inflight_size = (uint32_t)area_bytes,
-		.inflight_shadow = s->inflight ? malloc(tvq_inflight_shadow_bytes(s->packed, SIZE)) : NULL,
+		.packed = s->packed,
+		.event_idx = s->event_idx,
+		.indirect = s->indirect,
+		.size = SIZE,
+		.avail_idx = s->packed ? 0x8000 : 0,
+		.used_idx = s->packed ? 0x8000 : 0,
+		.inflight = AREA_IOVA,
+		.inflight_size = (uint32_t)area_bytes,
+		.inflight_shadow = s->inflight ? malloc(tvq_inflight_shadow_bytes(s->packed, SIZE))
+					       : NULL,
 	};
 	struct tvq_dma_view *area_view = calloc(1, sizeof(*area_view));
 	uint8_t *mem = pages(DATA_BYTES + ring_bytes);
@@ -102,7 +115,8 @@ static void open_bench(struct bench *b, const struct setup *s)
 	if (!b->drv)
 		fail("no driver half");
 	tvq_drv_ring_areas(b->drv, &cfg.desc, &cfg.driver, &cfg.device);
-	b->view.table = make_table(mem, DATA_BYTES + ring_bytes, pages(area_bytes + 4096), area_bytes);
+	b->view.table =
+		make_table(mem, DATA_BYTES + ring_bytes, pages(area_bytes + 4096), area_bytes);
 	b->view.last = &b->view.table->r[0];
 	*area_view = b->view;
 	if (tvq_ring_start(&b->ring, &cfg, &b->view, area_view))
@@ -190,7 +204,8 @@ static int compare(const void *a, const void *b)
 
 static void print(const char *name, const char *what, const char *unit, double value)
 {
-	printf("{\"name\": \"ring %s %s\", \"unit\": \"%s\", \"value\": %.2f}\n", name, what, unit, value);
+	printf("{\"name\": \"ring %s %s\", \"unit\": \"%s\", \"value\": %.2f}\n", name, what, unit,
+	       value);
 }
 
 static void measure(const struct setup *s, double overhead)

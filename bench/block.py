@@ -119,6 +119,8 @@ class Group:
         try:
             size = RAM_SIZE if self.volume == "ram" else SIZE
             path = self.config.file() if self.volume.startswith("file") else None
+            if self.volume == "file buffered":
+                read_through(path)
             server.serve(self.volume, size, path)
             if self.volume == "ram":
                 self._fill(server)
@@ -177,6 +179,13 @@ class Group:
         if key.endswith("inflight"):
             argv.append("--inflight")
         return argv + [server.socket]
+
+
+def read_through(path):
+    """All of the file in the page cache."""
+    with open(path, "rb", buffering=0) as f:
+        while f.read(1 << 20):
+            pass
 
 
 def fio_argv(config, volume, cell):

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Executors. An executor owns things (devices, virtqueues, sockets) and runs everything that happens to
- * them, one after the other: messages, pollers, timers. It is polled by one thread at a time: a
- * tvq_loop's (tvq/loop.h), or, in firmware, whoever calls tvq_exec_poll().
+ * Executors. An executor owns things (devices, virtqueues, sockets) and runs everything that
+ * happens to them, one after the other: messages, pollers, timers. It is polled by one thread at a
+ * time: a tvq_loop's (tvq/loop.h), or, in firmware, whoever calls tvq_exec_poll().
  *
- * A turn: messages that others posted, the pollers, timers that are due, and last what was deferred to
- * the turn's end. What one poller does in one turn is bounded.
+ * A turn: messages that others posted, the pollers, timers that are due, and last what was deferred
+ * to the turn's end. What one poller does in one turn is bounded.
  *
  * Only tvq_exec_post() may be called from elsewhere; everything else on the executor itself.
  * Freestanding. Nothing here allocates or blocks.
@@ -89,14 +89,14 @@ struct tvq_exec {
 void tvq_exec_init(struct tvq_exec *e, const struct tvq_os *os, const struct tvq_exec_ops *ops,
 		   uint64_t poll_ns);
 /*
- * Releases the locals, last slot first, and the timers' memory. No poller may be active, no message be on
- * its way, and every tvq_exec_post() must have returned.
+ * Releases the locals, last slot first, and the timers' memory. No poller may be active, no message
+ * be on its way, and every tvq_exec_post() must have returned.
  */
 void tvq_exec_fini(struct tvq_exec *e);
 
 /*
- * Any thread, or a signal handler. Messages of one poster arrive in order; m must not be posted anywhere
- * yet. Costs one atomic exchange unless e sleeps. Never blocks.
+ * Any thread, or a signal handler. Messages of one poster arrive in order; m must not be posted
+ * anywhere yet. Costs one atomic exchange unless e sleeps. Never blocks.
  */
 void tvq_exec_post(struct tvq_exec *e, struct tvq_msg *m);
 
@@ -104,9 +104,9 @@ void tvq_exec_post(struct tvq_exec *e, struct tvq_msg *m);
 void tvq_exec_late(struct tvq_exec *e, struct tvq_msg *m);
 
 /*
- * Both idempotent, and allowed anywhere on the executor, in poll() and arm() too, for any poller. One that
- * is activated is polled in the next turn at the latest. The caller keeps p, which must be zeroed but for
- * its functions before its first use, and must be removed before it is freed.
+ * Both idempotent, and allowed anywhere on the executor, in poll() and arm() too, for any poller.
+ * One that is activated is polled in the next turn at the latest. The caller keeps p, which must be
+ * zeroed but for its functions before its first use, and must be removed before it is freed.
  */
 void tvq_poller_activate(struct tvq_exec *e, struct tvq_poller *p);
 void tvq_poller_remove(struct tvq_poller *p);
@@ -116,10 +116,10 @@ static inline bool tvq_poller_active(const struct tvq_poller *p)
 }
 
 /*
- * (Re)sets a timer: t->fn runs once, in the first turn that sees the clock at or past when. On an executor
- * that is never idle the clock is read every few turns only. t must be zeroed but for fn before its first
- * use. Timers of the same time run in no particular order. -ENOMEM: as before the call; never for a timer
- * that is set already.
+ * (Re)sets a timer: t->fn runs once, in the first turn that sees the clock at or past when. On an
+ * executor that is never idle the clock is read every few turns only. t must be zeroed but for fn
+ * before its first use. Timers of the same time run in no particular order. -ENOMEM: as before the
+ * call; never for a timer that is set already.
  */
 int tvq_timer_set(struct tvq_exec *e, struct tvq_timer *t, uint64_t when);
 /* Idempotent; on return fn is not called any more. */
@@ -129,10 +129,11 @@ void tvq_timer_clear(struct tvq_exec *e, struct tvq_timer *t);
 unsigned int tvq_exec_poll(struct tvq_exec *e);
 
 /*
- * May its thread sleep? 0: no, there is or may be work. Else the time, by os->now(), at which a timer is
- * due (perhaps past; UINT64_MAX: none), and e is marked asleep: whoever posts calls ops->wake, once. The
- * thread calls tvq_exec_awake() when it is up again. To be called after a turn that did nothing. Pollers
- * whose polling time is over (poll_ns 0: all that were idle) are armed here.
+ * May its thread sleep? 0: no, there is or may be work. Else the time, by os->now(), at which a
+ * timer is due (perhaps past; UINT64_MAX: none), and e is marked asleep: whoever posts calls
+ * ops->wake, once. The thread calls tvq_exec_awake() when it is up again. To be called after a turn
+ * that did nothing. Pollers whose polling time is over (poll_ns 0: all that were idle) are armed
+ * here.
  */
 uint64_t tvq_exec_sleep(struct tvq_exec *e);
 void tvq_exec_awake(struct tvq_exec *e);

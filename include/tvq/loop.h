@@ -20,20 +20,22 @@ struct tvq_loop_cfg {
 	uint64_t poll_ns;	/* see struct tvq_exec */
 	int cpu;		/* tvq_loop_start: the CPU to run on; -1: any */
 	const char *name;	/* tvq_loop_start: the thread's name, 15 bytes of it; copied */
-	unsigned int compat;	/* 0: the best way of using io_uring that the kernel has. 1, 2, 3: leaves out
-				 * the best ones; for tests, and for kernels where one misbehaves */
+	/* 0: the best way of using io_uring that the kernel has. 1, 2, 3: leaves out the best ones;
+	 * for tests, and for kernels where one misbehaves. */
+	unsigned int compat;
 };
 
 /*
- * *err gets a negative errno where NULL is returned. -EPERM: the system forbids io_uring; the message
- * logged names the sysctl. Any thread: the loop belongs to the one that first runs it, or that prepares
- * more than 256 entries (watches, I/O) before it runs, and to that one for ever.
+ * *err gets a negative errno where NULL is returned. -EPERM: the system forbids io_uring; the
+ * message logged names the sysctl. Any thread: the loop belongs to the one that first runs it, or
+ * that prepares more than 256 entries (watches, I/O) before it runs, and to that one for ever.
  */
 struct tvq_loop *tvq_loop_new(const struct tvq_loop_cfg *cfg, int *err);
 /*
- * The thread must have ended, or never been started; jobs must have completed, and other threads' calls of
- * tvq_exec_post() and tvq_loop_stop() have returned. l may be NULL. What the kernel still has under way is
- * cancelled and not told to anybody. The executor's locals are released on the calling thread.
+ * The thread must have ended, or never been started; jobs must have completed, and other threads'
+ * calls of tvq_exec_post() and tvq_loop_stop() have returned. l may be NULL. What the kernel still
+ * has under way is cancelled and not told to anybody. The executor's locals are released on the
+ * calling thread.
  */
 void tvq_loop_free(struct tvq_loop *l);
 
@@ -43,11 +45,14 @@ struct tvq_loop *tvq_exec_loop(struct tvq_exec *e);
 
 /* Runs on the caller's thread until tvq_loop_stop(), also where that was called before. */
 void tvq_loop_run(struct tvq_loop *l);
-/* One turn: executor and completions; with wait it sleeps when there is nothing to do. Returns work done. */
+/*
+ * One turn: executor and completions; with wait it sleeps when there is nothing to do. Returns work
+ * done.
+ */
 unsigned int tvq_loop_turn(struct tvq_loop *l, bool wait);
 /*
- * Runs on a thread of its own, with all signals blocked. -EBUSY: it belongs to a thread already; -EINVAL:
- * there is no such CPU; -EAGAIN: no thread to be had.
+ * Runs on a thread of its own, with all signals blocked. -EBUSY: it belongs to a thread already;
+ * -EINVAL: there is no such CPU; -EAGAIN: no thread to be had.
  */
 int tvq_loop_start(struct tvq_loop *l);
 /* Any thread, or a signal handler: makes tvq_loop_run() return. */
@@ -61,14 +66,15 @@ struct tvq_io {
 };
 
 /*
- * A submission entry for the caller to prepare before the next call; its completion calls io->fn (io NULL:
- * nobody). Never NULL: submits a full queue. It is submitted at the end of the turn at the latest.
+ * A submission entry for the caller to prepare before the next call; its completion calls io->fn
+ * (io NULL: nobody). Never NULL: submits a full queue. It is submitted at the end of the turn at
+ * the latest.
  */
 struct io_uring_sqe *tvq_loop_sqe(struct tvq_loop *l, struct tvq_io *io);
 
 /*
- * A descriptor that is watched, edge-triggered; it is never read here. The descriptor stays the caller's
- * and must stay open until tvq_watch_stop() has completed.
+ * A descriptor that is watched, edge-triggered; it is never read here. The descriptor stays the
+ * caller's and must stay open until tvq_watch_stop() has completed.
  */
 struct tvq_watch {
 	struct tvq_io io;
@@ -83,8 +89,8 @@ struct tvq_watch {
 /* fn is called whenever the descriptor becomes ready, and once at the start if it is. */
 void tvq_watch_start(struct tvq_loop *l, struct tvq_watch *w, int fd, unsigned int events);
 /*
- * fn is not called any more; stopped is called once, perhaps before the return, when w may be freed or
- * started again. Not to be called twice.
+ * fn is not called any more; stopped is called once, perhaps before the return, when w may be freed
+ * or started again. Not to be called twice.
  */
 void tvq_watch_stop(struct tvq_watch *w, void (*stopped)(struct tvq_watch *w));
 
@@ -100,8 +106,8 @@ struct tvq_job {
 	struct tvq_job *next;
 };
 /*
- * Never fails: without a thread to be had the job runs in place (done is called on the executor all the
- * same). Any thread. Jobs run in no particular order; j is the poster's until done is called.
+ * Never fails: without a thread to be had the job runs in place (done is called on the executor all
+ * the same). Any thread. Jobs run in no particular order; j is the poster's until done is called.
  */
 void tvq_job_post(struct tvq_exec *e, struct tvq_job *j);
 

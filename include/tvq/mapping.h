@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Memory of a peer, mapped into this process. Mappings are shared below separate spaces: the same bytes
- * of the same file, asked for a hundred times, are mapped once. Hosted; any thread; may block in mmap.
+ * Memory of a peer, mapped into this process. Mappings are shared below separate spaces: the same
+ * bytes of the same file, asked for a hundred times, are mapped once. Hosted; any thread; may block
+ * in mmap.
  *
- * A peer's memory can vanish (it truncates its memfd). The SIGBUS that an access then raises puts an
- * anonymous page there and marks the mapping lost; the access reads zeroes or writes nowhere, and the
- * worker finds the mark within a batch. Other SIGBUS signals go where they went before.
+ * A peer's memory can vanish (it truncates its memfd). The SIGBUS that an access then raises puts
+ * an anonymous page there and marks the mapping lost; the access reads zeroes or writes nowhere,
+ * and the worker finds the mark within a batch. Other SIGBUS signals go where they went before.
  */
 #ifndef TVQ_MAPPING_H
 #define TVQ_MAPPING_H
@@ -17,9 +18,9 @@
 #include <tvq/dma.h>
 
 /*
- * Maps len bytes of fd at offset (both may be of any alignment), shared. fd stays the caller's. *va gets
- * the address. One reference is the caller's; m->put() drops it. Errors: -errno of fstat or mmap,
- * -EINVAL (len 0, or wraps), -ENXIO (beyond the file's end).
+ * Maps len bytes of fd at offset (both may be of any alignment), shared. fd stays the caller's. *va
+ * gets the address. One reference is the caller's; m->put() drops it. Errors: -errno of fstat or
+ * mmap, -EINVAL (len 0, or wraps), -ENXIO (beyond the file's end).
  */
 int tvq_mapping_fd(int fd, uint64_t offset, uint64_t len, bool writable, struct tvq_mapping **m,
 		   uint8_t **va);

@@ -40,7 +40,9 @@ static int install_err;
 static void write_slot(struct tvq_bus_slot *s, uintptr_t base, size_t size, int prot,
 		       atomic_bool *lost)
 {
-	/* Sequentially consistent throughout: a change is rare, and dwarfed by the mmap next to it. */
+	/*
+	 * Sequentially consistent throughout: a change is rare, and dwarfed by the mmap next to it.
+	 */
 	atomic_fetch_add(&s->seq, 1);
 	atomic_store(&s->base, base);
 	atomic_store(&s->size, size);
@@ -121,7 +123,10 @@ static bool replace(const struct faulted *f)
 	if (syscall(SYS_mmap, f->base, f->size, f->prot,
 		    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) < 0)
 		return false;
-	/* The count last: who sees it move finds the mark. Two threads may fault at once; it counts once. */
+	/*
+	 * The count last: who sees it move finds the mark. Two threads may fault at once; it counts
+	 * once.
+	 */
 	if (!atomic_exchange(f->lost, true))
 		atomic_fetch_add(&tvq_dma_lost_count, 1);
 	return true;
@@ -137,7 +142,10 @@ static void call_previous(int sig, siginfo_t *info, void *context)
 	} else if (previous.sa_handler == SIG_IGN && sent) {
 		return;
 	} else if (previous.sa_handler == SIG_DFL || previous.sa_handler == SIG_IGN) {
-		/* A fault happens again at return, and then ends the process; a signal that was sent does not. */
+		/*
+		 * A fault happens again at return, and then ends the process; a signal that was
+		 * sent does not.
+		 */
 		signal(sig, SIG_DFL);
 		if (sent)
 			raise(sig);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The log of writes. Its bits are cleared by whoever copies the memory, while devices go on: it takes the bit
- * first and the page then, we write the page first and set the bit then. So no bit is left out because it
- * looks set already.
+ * The log of writes. Its bits are cleared by whoever copies the memory, while devices go on: it
+ * takes the bit first and the page then, we write the page first and set the bit then. So no bit is
+ * left out because it looks set already.
  */
 #include <stdatomic.h>
 

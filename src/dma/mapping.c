@@ -2,18 +2,19 @@
 /*
  * Mappings of peers' memory. Theory of operation.
  *
- * Sharing. Living mappings are found again by what they map: file, offset, length, rights. A file is
- * known by device, inode number and time of birth (where the file system keeps none, of its last change):
- * numbers of memfds come round after 2^32 of them, and a peer that made its own collide with another's would
- * otherwise be handed the other's memory. All of this is under one lock.
+ * Sharing. Living mappings are found again by what they map: file, offset, length, rights. A file
+ * is known by device, inode number and time of birth (where the file system keeps none, of its last
+ * change): numbers of memfds come round after 2^32 of them, and a peer that made its own collide
+ * with another's would otherwise be handed the other's memory. All of this is under one lock.
  *
- * Loss. The SIGBUS handler needs to know whose address faulted, and may not take the lock: it runs on a
- * thread that may hold anything. It walks a list of blocks of slots that grows and never shrinks. A slot is
- * guarded by a sequence number, odd while it changes. The handler skips a slot that is changing: the mapping
- * that faulted is in use, so its own slot is at rest.
+ * Loss. The SIGBUS handler needs to know whose address faulted, and may not take the lock: it runs
+ * on a thread that may hold anything. It walks a list of blocks of slots that grows and never
+ * shrinks. A slot is guarded by a sequence number, odd while it changes. The handler skips a slot
+ * that is changing: the mapping that faulted is in use, so its own slot is at rest.
  *
- * A lost mapping is replaced as a whole, by one mmap over it. Page by page would let a peer that truncates its
- * memory use up the process' mappings (vm.max_map_count), two for each page that is touched.
+ * A lost mapping is replaced as a whole, by one mmap over it. Page by page would let a peer that
+ * truncates its memory use up the process' mappings (vm.max_map_count), two for each page that is
+ * touched.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -106,7 +107,10 @@ static void file_mapping_put(struct tvq_mapping *m)
 	free(f);
 }
 
-/* Maps, and takes a slot. fd -1: anonymous. base offset and size are whole pages. With the lock held. */
+/*
+ * Maps, and takes a slot. fd -1: anonymous. base offset and size are whole pages. With the lock
+ * held.
+ */
 static struct file_mapping *new_mapping(int fd, uint64_t offset, size_t size, bool writable,
 					int *err)
 {

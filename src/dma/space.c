@@ -2,20 +2,20 @@
 /*
  * Address spaces, the control executor's side. Theory of operation.
  *
- * The table that views see is never changed: map and unmap build a new one and publish it. The old one is
- * retired: its memory, the references of the mappings that the new one lacks, and the completion of who
- * asked for the change wait until no view and no request can reach it.
+ * The table that views see is never changed: map and unmap build a new one and publish it. The old
+ * one is retired: its memory, the references of the mappings that the new one lacks, and the
+ * completion of who asked for the change wait until no view and no request can reach it.
  *
- * That is found out in rounds. A round asks every user once (sync), and is over when each has answered
- * (sync_done). What was retired before the round began is released at its end, since whatever a user looked
- * up later came from a newer table. What is retired during a round waits for the next one, which starts at
- * once; so any number of changes costs each user one sync at a time.
+ * That is found out in rounds. A round asks every user once (sync), and is over when each has
+ * answered (sync_done). What was retired before the round began is released at its end, since
+ * whatever a user looked up later came from a newer table. What is retired during a round waits for
+ * the next one, which starts at once; so any number of changes costs each user one sync at a time.
  *
  *   gathering   retired, and no round has asked for it yet
  *   draining    a round is asking for it
  *
- * A round keeps the space alive. sync() may answer before it returns, so the round counts itself as one that
- * has to answer until all have been asked.
+ * A round keeps the space alive. sync() may answer before it returns, so the round counts itself as
+ * one that has to answer until all have been asked.
  */
 #include <stdatomic.h>
 #include <string.h>
@@ -183,7 +183,10 @@ static void release_drained(struct tvq_space *s)
 	}
 }
 
-/* Runs rounds until one has to wait. A call from within is left to the one on the stack. May free s. */
+/*
+ * Runs rounds until one has to wait. A call from within is left to the one on the stack. May free
+ * s.
+ */
 static void advance(struct tvq_space *s)
 {
 	if (s->advancing)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A view's look-ups. The data path goes through tvq_dma_ptr() and stays in the last region; what is here runs
- * when it moves to another one.
+ * A view's look-ups. The data path goes through tvq_dma_ptr() and stays in the last region; what is
+ * here runs when it moves to another one.
  */
 #include <stdatomic.h>
 

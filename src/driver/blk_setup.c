@@ -234,6 +234,10 @@ static int bring_up(struct tvq_blk *b, const struct tvq_blk_cfg *cfg)
 	if (!b->sg || !b->queues)
 		return -ENOMEM;
 	b->up = true;
+	/* Before a queue runs: memory that is mapped later need not be seen by a running queue at once. */
+	b->bounce = b->bus->ops->dma_alloc(b->bus, TVQ_BLK_BOUNCE_BYTES, &b->bounce_iova);
+	if (!b->bounce)
+		return -ENOMEM;
 	for (i = 0; i < b->n_queues && !err; i++) {
 		b->queues[i].blk = b;
 		b->queues[i].index = i;

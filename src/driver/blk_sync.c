@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The polling block driver: synchronous calls, on queue 0, one request at a time. Data is bounced through
- * DMA memory, which is made with the first call that needs it.
+ * DMA memory.
  *
  * A request that gets no answer in time stays with the device: its slot keeps the bounce memory, and
  * the next call makes itself another.

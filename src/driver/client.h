@@ -80,8 +80,8 @@ struct tvq_client {
 	uint64_t features;
 	struct tvq_client_slot *slots;
 	uint16_t size;			/* slots, and entries of the ring */
-	void *ring_mem, *slot_mem;
-	size_t ring_bytes;
+	uint8_t *mem;			/* ring, then slots */
+	size_t mem_bytes;
 	bool reset_failed;		/* the device may still write to the memory: it is not freed */
 };
 

@@ -116,6 +116,9 @@ static uint16_t pick_size(const struct tvq_client *c, uint16_t wanted, uint16_t 
 	return size;
 }
 
+/*
+ * Ring and slots lie in one piece, so that the device finds both in one region.
+ */
 static int make_ring(struct tvq_client *c)
 {
 	struct tvq_bus *b = c->bus;
@@ -126,34 +129,27 @@ static int make_ring(struct tvq_client *c)
 		.size = c->size,
 	};
 	uint16_t indirect = cfg.indirect ? 2 : 0;
-
-	c->ring_bytes = tvq_drv_ring_bytes(cfg.packed, c->size, indirect);
-	c->ring_mem = b->ops->dma_alloc(b, c->ring_bytes, &cfg.iova);
-	if (!c->ring_mem)
-		return -ENOMEM;
-	cfg.mem = c->ring_mem;
-	c->ring = tvq_drv_ring_new(b->os, &cfg, indirect);
-	return c->ring ? 0 : -ENOMEM;
-}
-
-static int make_slots(struct tvq_client *c)
-{
-	uint64_t iova;
+	size_t ring_bytes = tvq_drv_ring_bytes(cfg.packed, c->size, indirect);
 	unsigned int i;
 
-	c->slots = tvq_client_os(c)->alloc(c->size * sizeof(*c->slots));
-	c->slot_mem = c->bus->ops->dma_alloc(c->bus, c->size * (size_t)TVQ_CLIENT_SLOT_BYTES, &iova);
-	if (!c->slots || !c->slot_mem)
+	ring_bytes = (ring_bytes + TVQ_CLIENT_SLOT_BYTES - 1) & ~(size_t)(TVQ_CLIENT_SLOT_BYTES - 1);
+	c->mem_bytes = ring_bytes + c->size * (size_t)TVQ_CLIENT_SLOT_BYTES;
+	c->mem = b->ops->dma_alloc(b, c->mem_bytes, &cfg.iova);
+	c->slots = b->os->alloc(c->size * sizeof(*c->slots));
+	if (!c->mem || !c->slots)
 		return -ENOMEM;
+	cfg.mem = c->mem;
+	c->ring = tvq_drv_ring_new(b->os, &cfg, indirect);
 	for (i = c->size; i-- > 0;) {
 		struct tvq_client_slot *slot = &c->slots[i];
+		size_t at = ring_bytes + i * (size_t)TVQ_CLIENT_SLOT_BYTES;
 
-		slot->fixed = (uint8_t *)c->slot_mem + i * (size_t)TVQ_CLIENT_SLOT_BYTES;
-		slot->fixed_iova = iova + i * (uint64_t)TVQ_CLIENT_SLOT_BYTES;
+		slot->fixed = c->mem + at;
+		slot->fixed_iova = cfg.iova + at;
 		slot->next = c->free_slots;
 		c->free_slots = slot;
 	}
-	return 0;
+	return c->ring ? 0 : -ENOMEM;
 }
 
 static int setup_queue(struct tvq_client *c, const struct tvq_client_cfg *cfg)
@@ -173,8 +169,6 @@ static int setup_queue(struct tvq_client *c, const struct tvq_client_cfg *cfg)
 		return -EPROTO;
 	}
 	err = make_ring(c);
-	if (!err)
-		err = make_slots(c);
 	if (err)
 		return err;
 	q.index = c->index;
@@ -270,10 +264,8 @@ static void free_dma(struct tvq_client *c)
 	for (i = 0; c->slots && i < c->size; i++)
 		if (c->slots[i].big)
 			ops->dma_free(c->bus, c->slots[i].big, c->slots[i].big_size);
-	if (c->slot_mem)
-		ops->dma_free(c->bus, c->slot_mem, c->size * (size_t)TVQ_CLIENT_SLOT_BYTES);
-	if (c->ring_mem)
-		ops->dma_free(c->bus, c->ring_mem, c->ring_bytes);
+	if (c->mem)
+		ops->dma_free(c->bus, c->mem, c->mem_bytes);
 }
 
 static void free_spares(struct tvq_client *c)

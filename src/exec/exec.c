@@ -2,28 +2,31 @@
 /*
  * Executors, the core. Theory of operation.
  *
- * The inbox is a stack that any thread pushes to and the executor takes as a whole: with nobody popping
- * single entries there is no ABA problem. What was taken is reversed, so that messages of one poster
- * arrive in the order in which they were posted.
+ * The inbox is a stack that any thread pushes to and the executor takes as a whole: with nobody
+ * popping single entries there is no ABA problem. What was taken is reversed, so that messages of
+ * one poster arrive in the order in which they were posted.
  *
- * Sleeping. The poster pushes, then looks at asleep; the executor sets asleep, then looks at the inbox.
- * Both do it in sequentially consistent operations, so at least one of them sees the other, and no message
- * waits for a sleeper. The poster that turns asleep from true to false is the one that wakes: one wake per
- * sleep, however many post.
+ * Sleeping. The poster pushes, then looks at asleep; the executor sets asleep, then looks at the
+ * inbox. Both do it in sequentially consistent operations, so at least one of them sees the other,
+ * and no message waits for a sleeper. The poster that turns asleep from true to false is the one
+ * that wakes: one wake per sleep, however many post.
  *
- * The clock is read as rarely as it can be, since a read costs more than an empty turn. It serves two
- * things: timers, and finding out that a poller has been idle for its polling time. A turn takes some of
- * clock_credit, an idle one more than a busy one, and the clock is read when the credit is used up. With no
- * timer set and no poller idle it is not read at all.
+ * The clock is read as rarely as it can be, since a read costs more than an empty turn. It serves
+ * two things: timers, and finding out that a poller has been idle for its polling time. A turn
+ * takes some of clock_credit, an idle one more than a busy one, and the clock is read when the
+ * credit is used up. With no timer set and no poller idle it is not read at all.
  *
- * Lists are walked with a cursor in the executor that removal moves on: a poller may remove any poller,
- * itself or the next one included.
+ * Lists are walked with a cursor in the executor that removal moves on: a poller may remove any
+ * poller, itself or the next one included.
  */
 #include <tvq/exec.h>
 
 #include "timer.h"
 
-/* Credit of the clock: at most this many busy turns, a quarter of it in idle ones, between two reads. */
+/*
+ * Credit of the clock: at most this many busy turns, a quarter of it in idle ones, between two
+ * reads.
+ */
 #define CLOCK_CREDIT 32
 #define CREDIT_BUSY  1
 #define CREDIT_IDLE  4
@@ -161,8 +164,8 @@ void tvq_poller_remove(struct tvq_poller *p)
 }
 
 /*
- * Returns the work done; *idle is set where a poller had none. A poller that removed itself may have been
- * freed and is not looked at again.
+ * Returns the work done; *idle is set where a poller had none. A poller that removed itself may
+ * have been freed and is not looked at again.
  */
 static unsigned int run_pollers(struct tvq_exec *e, bool *idle)
 {
@@ -239,8 +242,8 @@ static bool clock_due(struct tvq_exec *e, unsigned int cost)
 }
 
 /*
- * Timers and pollers that leave. Where no poller is active the turn is not one of many that follow each
- * other closely, and the clock is read each time.
+ * Timers and pollers that leave. Where no poller is active the turn is not one of many that follow
+ * each other closely, and the clock is read each time.
  */
 static unsigned int run_clock(struct tvq_exec *e, bool idle)
 {
@@ -264,7 +267,9 @@ unsigned int tvq_exec_poll(struct tvq_exec *e)
 	unsigned int done = 0;
 	bool idle = false;
 
-	/* Relaxed: a message that is missed here is seen in the next turn, or by tvq_exec_sleep(). */
+	/*
+	 * Relaxed: a message that is missed here is seen in the next turn, or by tvq_exec_sleep().
+	 */
 	if (atomic_load_explicit(&e->inbox, memory_order_relaxed))
 		done += run_inbox(e);
 	if (e->active)

@@ -13,7 +13,9 @@
 #include <tvq/os.h>
 
 #define ALIGNMENT      64
-/* From here on memory comes straight from the kernel, which has it zeroed when it is first touched. */
+/*
+ * From here on memory comes straight from the kernel, which has it zeroed when it is first touched.
+ */
 #define MMAP_THRESHOLD (256u << 10)
 
 static atomic_int max_level = TVQ_LOG_INFO;
@@ -95,7 +97,7 @@ static void host_random(void *buf, size_t len)
 		ssize_t n = getrandom(p, len, 0);
 
 		if (n < 0 && errno != EINTR)
-			abort(); /* a kernel without getrandom: no secret is better than a bad one */
+			abort(); /* no secret is better than a bad one */
 		if (n > 0) {
 			p += n;
 			len -= (size_t)n;

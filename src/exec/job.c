@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Blocking work. The process has a few threads for it, made when a job finds none idle, and gone after
- * some seconds without one: a daemon that does nothing has none.
+ * Blocking work. The process has a few threads for it, made when a job finds none idle, and gone
+ * after some seconds without one: a daemon that does nothing has none.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -123,8 +123,8 @@ void tvq_job_post(struct tvq_exec *e, struct tvq_job *j)
 }
 
 /*
- * The executor can be past a job's completion, and be freed, while the thread that posted it still looks
- * whether it sleeps. That look is taken with the lock held.
+ * The executor can be past a job's completion, and be freed, while the thread that posted it still
+ * looks whether it sleeps. That look is taken with the lock held.
  */
 void tvq_job_settle(void)
 {

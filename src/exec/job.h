@@ -4,8 +4,8 @@
 #define TVQ_EXEC_JOB_H
 
 /*
- * Returns when no thread of the pool is touching an executor whose jobs have all completed: it may be freed
- * from then on. Any thread; blocks for no longer than it takes to post a message.
+ * Returns when no thread of the pool is touching an executor whose jobs have all completed: it may
+ * be freed from then on. Any thread; blocks for no longer than it takes to post a message.
  */
 void tvq_job_settle(void);
 

@@ -2,17 +2,17 @@
 /*
  * Loops: one executor on one io_uring on one thread. Theory of operation.
  *
- * A turn takes what the kernel has completed, runs a turn of the executor, and submits what both have
- * prepared: one system call for all of it, none where there is nothing. Completions that need this thread to
- * enter the kernel first (DEFER_TASKRUN) are told by a flag in the ring's shared memory, so a turn that finds
- * nothing costs two loads. The thread sleeps in the wait for a completion, with the next timer as the wait's
- * timeout, and nowhere else.
+ * A turn takes what the kernel has completed, runs a turn of the executor, and submits what both
+ * have prepared: one system call for all of it, none where there is nothing. Completions that need
+ * this thread to enter the kernel first (DEFER_TASKRUN) are told by a flag in the ring's shared
+ * memory, so a turn that finds nothing costs two loads. The thread sleeps in the wait for a
+ * completion, with the next timer as the wait's timeout, and nowhere else.
  *
- * Waking it from another thread: an eventfd that the ring watches. It is never read; the watch is edge-
- * triggered, and each write is an edge.
+ * Waking it from another thread: an eventfd that the ring watches. It is never read; the watch is
+ * edge-triggered, and each write is an edge.
  *
- * The ring is made disabled and is bound to the thread that first enters the kernel with it: the one that
- * runs the loop, or the one that prepares more entries than the queue holds.
+ * The ring is made disabled and is bound to the thread that first enters the kernel with it: the
+ * one that runs the loop, or the one that prepares more entries than the queue holds.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -236,7 +236,10 @@ static void wait_for_events(struct tvq_loop *l, uint64_t when)
 		timeout = &ts;
 	}
 	bind_ring(l);
-	/* Also returns for a signal, or where nothing could be submitted: the next turn looks again. */
+	/*
+	 * Also returns for a signal, or where nothing could be submitted: the next turn looks
+	 * again.
+	 */
 	io_uring_submit_and_wait_timeout(&l->ring, &cqe, 1, timeout, NULL);
 }
 
@@ -290,7 +293,9 @@ int tvq_loop_start(struct tvq_loop *l)
 		CPU_SET(l->cpu, &cpus);
 		pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus);
 	}
-	/* Signals are for the program's own threads; those that a fault raises cannot be put off. */
+	/*
+	 * Signals are for the program's own threads; those that a fault raises cannot be put off.
+	 */
 	sigfillset(&all);
 	sigdelset(&all, SIGBUS);
 	sigdelset(&all, SIGSEGV);

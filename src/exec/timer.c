@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Timers: a binary heap of pointers, the earliest first. Each timer knows its place (slot, counted from 1),
- * so that setting it again and clearing it take O(log n) without a search.
+ * Timers: a binary heap of pointers, the earliest first. Each timer knows its place (slot, counted
+ * from 1), so that setting it again and clearing it take O(log n) without a search.
  */
 #include <stddef.h>
 #include <string.h>

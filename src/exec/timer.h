@@ -8,8 +8,8 @@
 struct tvq_exec;
 
 /*
- * Runs the timers that are due at now (os->now(), nanoseconds); at most as many as are set at the call, so
- * that one which sets itself again at once cannot hold the turn. Returns how many ran.
+ * Runs the timers that are due at now (os->now(), nanoseconds); at most as many as are set at the
+ * call, so that one which sets itself again at once cannot hold the turn. Returns how many ran.
  */
 unsigned int tvq_timers_run(struct tvq_exec *e, uint64_t now);
 

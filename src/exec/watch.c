@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Watches: multishot polls. The kernel completes one for each wake-up of the descriptor, so they are edge-
- * triggered by nature, and the first completion tells of what was ready before.
+ * Watches: multishot polls. The kernel completes one for each wake-up of the descriptor, so they
+ * are edge-triggered by nature, and the first completion tells of what was ready before.
  *
  *   (zeroed) -> armed     tvq_watch_start()
- *   armed -> armed        the kernel ended the multishot (its completion queue overflowed): polled anew
+ *   armed -> armed        the kernel ended it (its completion queue overflowed): polled anew
  *   armed -> ended        the poll failed: fn gets the error
- *   armed -> stopping     tvq_watch_stop(): its cancellation is on its way, fn is not called any more
- *   stopping -> stopped   the poll's last completion arrived: stopped is called, w is the caller's again
+ *   armed -> stopping     tvq_watch_stop(): cancelled, fn is not called any more
+ *   stopping -> stopped   the last completion: stopped is called, w is the caller's
  */
 #include <liburing.h>
 
@@ -58,8 +58,8 @@ void tvq_watch_stop(struct tvq_watch *w, void (*stopped)(struct tvq_watch *w))
 		return;
 	}
 	/*
-	 * A cancellation, since a poll's removal leaves one alone that has an event under way. What it returns
-	 * itself says nothing that the poll's last completion does not.
+	 * A cancellation, since a poll's removal leaves one alone that has an event under way. What
+	 * it returns itself says nothing that the poll's last completion does not.
 	 */
 	sqe = tvq_loop_sqe(w->loop, NULL);
 	io_uring_prep_cancel(sqe, &w->io, 0);

@@ -7,9 +7,9 @@
  *   Plain ones order nothing. Values are in the machine's byte order; tvq_le*() converts.
  * - tvq_load_*_acquire: what follows is not read before it.
  * - tvq_store_*_release: all that went before is visible when it is.
- * - tvq_mb(): a store before it is visible to others before a load behind it is made. Only the check
- *   for suppressed notifications needs that: "write index, look at the other's wish" on one side,
- *   "write wish, look at the index" on the other. One of both sees the other's store.
+ * - tvq_mb(): a store before it is visible to others before a load behind it is made. Only the
+ *   check for suppressed notifications needs that: "write index, look at the other's wish" on one
+ *   side, "write wish, look at the index" on the other. One of both sees the other's store.
  * - tvq_compiler_barrier(): orders the stores of one thread for whoever looks after its death.
  */
 #ifndef TVQ_RING_BARRIER_H
@@ -17,37 +17,55 @@
 
 #include <stdint.h>
 
-#define tvq_likely(x) __builtin_expect(!!(x), 1)
+#define tvq_likely(x)	__builtin_expect(!!(x), 1)
 #define tvq_unlikely(x) __builtin_expect(!!(x), 0)
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-static inline uint16_t tvq_le16(uint16_t v) { return v; }
-static inline uint32_t tvq_le32(uint32_t v) { return v; }
-static inline uint64_t tvq_le64(uint64_t v) { return v; }
+static inline uint16_t tvq_le16(uint16_t v)
+{
+	return v;
+}
+static inline uint32_t tvq_le32(uint32_t v)
+{
+	return v;
+}
+static inline uint64_t tvq_le64(uint64_t v)
+{
+	return v;
+}
 #else
-static inline uint16_t tvq_le16(uint16_t v) { return __builtin_bswap16(v); }
-static inline uint32_t tvq_le32(uint32_t v) { return __builtin_bswap32(v); }
-static inline uint64_t tvq_le64(uint64_t v) { return __builtin_bswap64(v); }
+static inline uint16_t tvq_le16(uint16_t v)
+{
+	return __builtin_bswap16(v);
+}
+static inline uint32_t tvq_le32(uint32_t v)
+{
+	return __builtin_bswap32(v);
+}
+static inline uint64_t tvq_le64(uint64_t v)
+{
+	return __builtin_bswap64(v);
+}
 #endif
 
 /* Little-endian integers of shared memory. The pointer is aligned to the width. */
-#define TVQ_SHARED(bits)									\
-static inline uint##bits##_t tvq_load_##bits(const uint##bits##_t *p)				\
-{												\
-	return tvq_le##bits(__atomic_load_n(p, __ATOMIC_RELAXED));				\
-}												\
-static inline uint##bits##_t tvq_load_##bits##_acquire(const uint##bits##_t *p)			\
-{												\
-	return tvq_le##bits(__atomic_load_n(p, __ATOMIC_ACQUIRE));				\
-}												\
-static inline void tvq_store_##bits(uint##bits##_t *p, uint##bits##_t v)			\
-{												\
-	__atomic_store_n(p, tvq_le##bits(v), __ATOMIC_RELAXED);					\
-}												\
-static inline void tvq_store_##bits##_release(uint##bits##_t *p, uint##bits##_t v)		\
-{												\
-	__atomic_store_n(p, tvq_le##bits(v), __ATOMIC_RELEASE);					\
-}
+#define TVQ_SHARED(bits)                                                                           \
+	static inline uint##bits##_t tvq_load_##bits(const uint##bits##_t *p)                      \
+	{                                                                                          \
+		return tvq_le##bits(__atomic_load_n(p, __ATOMIC_RELAXED));                         \
+	}                                                                                          \
+	static inline uint##bits##_t tvq_load_##bits##_acquire(const uint##bits##_t *p)            \
+	{                                                                                          \
+		return tvq_le##bits(__atomic_load_n(p, __ATOMIC_ACQUIRE));                         \
+	}                                                                                          \
+	static inline void tvq_store_##bits(uint##bits##_t *p, uint##bits##_t v)                   \
+	{                                                                                          \
+		__atomic_store_n(p, tvq_le##bits(v), __ATOMIC_RELAXED);                            \
+	}                                                                                          \
+	static inline void tvq_store_##bits##_release(uint##bits##_t *p, uint##bits##_t v)         \
+	{                                                                                          \
+		__atomic_store_n(p, tvq_le##bits(v), __ATOMIC_RELEASE);                            \
+	}
 
 TVQ_SHARED(16)
 TVQ_SHARED(32)

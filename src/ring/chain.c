@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The uncommon paths of chain.h: bounded by what the caller can hold, never by what the driver claims. */
+/*
+ * The uncommon paths of chain.h: bounded by what the caller can hold, never by what the driver
+ * claims.
+ */
 
 #include <string.h>
 
 #include "chain.h"
 
-/* Stores one piece. Where there is no room it replaces the last one: that is where a status byte is. */
-static struct tvq_walk_pos push(struct tvq_dma_view *view, struct tvq_chain *c, struct tvq_walk_pos pos,
-				void *va, uint64_t addr, uint64_t len, bool write)
+/*
+ * Stores one piece. Where there is no room it replaces the last one: that is where a status byte
+ * is.
+ */
+static struct tvq_walk_pos push(struct tvq_dma_view *view, struct tvq_chain *c,
+				struct tvq_walk_pos pos, void *va, uint64_t addr, uint64_t len,
+				bool write)
 {
 	if (pos.n < c->max_seg) {
 		pos.n++;
@@ -16,7 +23,9 @@ static struct tvq_walk_pos push(struct tvq_dma_view *view, struct tvq_chain *c, 
 		c->too_long = true;
 		if (!pos.n)
 			return pos;
-		/* The piece that goes may have been readable; writable ones only come after those. */
+		/*
+		 * The piece that goes may have been readable; writable ones only come after those.
+		 */
 		if (write && pos.n_out == pos.n)
 			pos.n_out--;
 	}
@@ -49,7 +58,10 @@ struct tvq_walk_pos tvq_walk_slow(struct tvq_dma_view *view, struct tvq_chain *c
 		addr += room;
 		if (!c->too_long)
 			continue;
-		/* Nobody will see what lies between: only the piece with the last byte still counts. */
+		/*
+		 * Nobody will see what lies between: only the piece with the last byte still
+		 * counts.
+		 */
 		va = tvq_dma_ptr(view, last, 1, perm);
 		if (!va)
 			goto fault;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From descriptors to segments: what the device half does with each descriptor of either format, once it
- * has a copy of it. Private to src/ring.
+ * From descriptors to segments: what the device half does with each descriptor of either format,
+ * once it has a copy of it. Private to src/ring.
  *
- * This is the trust boundary for buffers: addr and len are the driver's, what is stored in the chain lies
- * in the view with the right that its direction needs.
+ * This is the trust boundary for buffers: addr and len are the driver's, what is stored in the
+ * chain lies in the view with the right that its direction needs.
  */
 #ifndef TVQ_RING_CHAIN_H
 #define TVQ_RING_CHAIN_H
@@ -16,9 +16,11 @@
 #include "ring.h"
 
 #define tvq_always_inline inline __attribute__((always_inline))
-#define tvq_noinline __attribute__((noinline))
+#define tvq_noinline	  __attribute__((noinline))
 
-/* Heads that are read, and whose descriptors are prefetched, before the first of them is followed. */
+/*
+ * Heads that are read, and whose descriptors are prefetched, before the first of them is followed.
+ */
 #define TVQ_TAKE_AHEAD 32
 /* Descriptors that one call follows before it returns what it has: bounds a turn, not a chain. */
 #define TVQ_TAKE_DESCS 8192
@@ -28,15 +30,15 @@ struct tvq_walk {
 	struct tvq_dma_view *view;
 	struct tvq_chain *c;
 	struct tvq_seg *seg;
-	int limit;		/* segments that can be stored the short way: none while writes are logged */
-	int n;			/* segments stored */
-	int n_out;		/* of these, readable */
-	uint64_t out, in;	/* bytes */
-	bool writing;		/* a writable descriptor was met */
+	int limit; /* segments that can be stored the short way: none while writes are logged */
+	int n;	   /* segments stored */
+	int n_out; /* of these, readable */
+	uint64_t out, in; /* bytes */
+	bool writing;	  /* a writable descriptor was met */
 };
 
 struct tvq_walk_pos {
-	int n;			/* -errno: the walk ends */
+	int n; /* -errno: the walk ends */
 	int n_out;
 };
 
@@ -45,8 +47,8 @@ struct tvq_walk_pos tvq_walk_slow(struct tvq_dma_view *view, struct tvq_chain *c
 				  struct tvq_walk_pos pos, uint64_t addr, uint32_t len, bool write);
 
 /*
- * A table of descriptors in the driver's memory. at is NULL where the table spans regions: then each
- * descriptor is fetched in pieces.
+ * A table of descriptors in the driver's memory. at is NULL where the table spans regions: then
+ * each descriptor is fetched in pieces.
  */
 struct tvq_table {
 	const uint8_t *at;
@@ -77,13 +79,17 @@ static tvq_always_inline void tvq_walk_start(struct tvq_walk *w, struct tvq_dma_
 					     struct tvq_chain *c)
 {
 	*w = (struct tvq_walk){
-		.view = view, .c = c, .seg = c->seg, .limit = view->log ? 0 : c->max_seg,
+		.view = view,
+		.c = c,
+		.seg = c->seg,
+		.limit = view->log ? 0 : c->max_seg,
 	};
 	c->too_long = false;
 }
 
 /* Adds one buffer. -EPROTO: readable after writable; -EFAULT: not mapped with its right. */
-static tvq_always_inline int tvq_walk_add(struct tvq_walk *w, uint64_t addr, uint32_t len, bool write)
+static tvq_always_inline int tvq_walk_add(struct tvq_walk *w, uint64_t addr, uint32_t len,
+					  bool write)
 {
 	struct tvq_walk_pos pos;
 	void *va;

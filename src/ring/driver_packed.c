@@ -2,9 +2,9 @@
 /*
  * The driver half of a packed virtqueue (virtio 1.4, 2.8).
  *
- * Buffers are known by their id, an index of entry[]; next[] is the list of free ids. Descriptors are
- * written at once, but for the first since the last publish: the device looks at that one first, so its
- * store makes all of them available.
+ * Buffers are known by their id, an index of entry[]; next[] is the list of free ids. Descriptors
+ * are written at once, but for the first since the last publish: the device looks at that one
+ * first, so its store makes all of them available.
  */
 #include "driver_priv.h"
 
@@ -34,8 +34,8 @@ static inline void put_desc(struct tvq_drv_ring *r, uint64_t addr, uint32_t len,
 	}
 }
 
-static void put_table(struct tvq_drv_ring *r, uint16_t id, const struct tvq_sg *sg, unsigned int n_out,
-		      unsigned int n)
+static void put_table(struct tvq_drv_ring *r, uint16_t id, const struct tvq_sg *sg,
+		      unsigned int n_out, unsigned int n)
 {
 	struct tvq_desc *table = tvq_drv_table(r, id);
 	unsigned int i;
@@ -45,7 +45,8 @@ static void put_table(struct tvq_drv_ring *r, uint16_t id, const struct tvq_sg *
 		tvq_store_64(&table[i].tail,
 			     make_tail(sg[i].len, 0, i < n_out ? 0 : VRING_DESC_F_WRITE));
 	}
-	put_desc(r, tvq_drv_table_iova(r, id), n * (uint32_t)sizeof(*table), id, VRING_DESC_F_INDIRECT);
+	put_desc(r, tvq_drv_table_iova(r, id), n * (uint32_t)sizeof(*table), id,
+		 VRING_DESC_F_INDIRECT);
 }
 
 int tvq_drv_packed_add(struct tvq_drv_ring *r, const struct tvq_sg *sg, unsigned int n_out,
@@ -64,7 +65,7 @@ int tvq_drv_packed_add(struct tvq_drv_ring *r, const struct tvq_sg *sg, unsigned
 		for (i = 0; i < n; i++)
 			put_desc(r, sg[i].addr, sg[i].len, id,
 				 (i < n_out ? 0 : VRING_DESC_F_WRITE) |
-				 (i + 1 < n ? VRING_DESC_F_NEXT : 0));
+					 (i + 1 < n ? VRING_DESC_F_NEXT : 0));
 	r->free_head = r->next[id];
 	r->n_free -= n_desc;
 	r->in_flight++;
@@ -83,8 +84,8 @@ bool tvq_drv_packed_publish(struct tvq_drv_ring *r)
 	tvq_store_64_release(&r->desc[r->first_slot].tail, r->first_tail);
 	r->pending = 0;
 	/*
-	 * Pairs with the device's full barrier in tvq_ring_notify_on(): either we see its wish or it sees
-	 * our descriptor.
+	 * Pairs with the device's full barrier in tvq_ring_notify_on(): either we see its wish or
+	 * it sees our descriptor.
 	 */
 	tvq_mb();
 	return tvq_packed_wants_event(tvq_load_32(r->device), r->event_idx, r->size, r->avail,

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The driver half's own state. Nothing in it is ever read back from memory that the device can write. */
+/*
+ * The driver half's own state. Nothing in it is ever read back from memory that the device can
+ * write.
+ */
 #ifndef TVQ_RING_DRIVER_PRIV_H
 #define TVQ_RING_DRIVER_PRIV_H
 
@@ -11,38 +14,38 @@
 
 /* A buffer in flight, found by what the device returns: split: head; packed: buffer id. */
 struct tvq_drv_entry {
-	void *token;		/* NULL: not in flight */
-	uint16_t n_desc;	/* descriptors that it takes of the ring itself */
-	uint16_t last;		/* split: the last of them */
+	void *token;	 /* NULL: not in flight */
+	uint16_t n_desc; /* descriptors that it takes of the ring itself */
+	uint16_t last;	 /* split: the last of them */
 };
 
 struct tvq_drv_ring {
 	bool packed, event_idx, indirect;
 	bool broken;
-	bool avail_wrap, used_wrap;	/* packed */
+	bool avail_wrap, used_wrap; /* packed */
 	uint16_t size;
 	uint16_t indirect_max;
-	uint16_t free_head;	/* split: descriptor; packed: id */
-	uint16_t n_free;	/* descriptors */
-	uint16_t in_flight;	/* buffers */
-	uint16_t avail;		/* where the next buffer goes; split: free-running; packed: slot */
-	uint16_t used;		/* where the next used one is looked for, likewise */
-	uint16_t published;	/* split: of avail */
-	uint16_t used_seen;	/* split: the used index as last read */
-	uint16_t pending;	/* packed: descriptors added and not published */
-	uint16_t first_slot;	/* packed: where first_tail belongs, */
-	uint64_t first_tail;	/* whose store publishes all pending ones */
+	uint16_t free_head;  /* split: descriptor; packed: id */
+	uint16_t n_free;     /* descriptors */
+	uint16_t in_flight;  /* buffers */
+	uint16_t avail;	     /* where the next buffer goes; split: free-running; packed: slot */
+	uint16_t used;	     /* where the next used one is looked for, likewise */
+	uint16_t published;  /* split: of avail */
+	uint16_t used_seen;  /* split: the used index as last read */
+	uint16_t pending;    /* packed: descriptors added and not published */
+	uint16_t first_slot; /* packed: where first_tail belongs, */
+	uint64_t first_tail; /* whose store publishes all pending ones */
 	struct tvq_desc *desc;
 	void *driver;
 	void *device;
-	struct tvq_desc *tables;	/* indirect_max descriptors for each entry */
+	struct tvq_desc *tables; /* indirect_max descriptors for each entry */
 	uint64_t tables_iova;
 	struct tvq_drv_entry *entry;
-	uint16_t *next;		/* split: of a descriptor in its chain or the free list; packed: free ids */
+	uint16_t *next; /* split: of a descriptor in its chain or the free list; packed: free ids */
 	uint64_t iova, driver_off, device_off;
 	uint32_t detach_at;
 	const struct tvq_os *os;
-	size_t bytes;		/* of this allocation */
+	size_t bytes; /* of this allocation */
 };
 
 static inline bool tvq_drv_goes_indirect(const struct tvq_drv_ring *r, unsigned int n)

@@ -4,7 +4,10 @@
 #include "driver_priv.h"
 #include "ring.h"
 
-/* Areas do not share cache lines, so that one side's polling does not slow the other side's writing. */
+/*
+ * Areas do not share cache lines, so that one side's polling does not slow the other side's
+ * writing.
+ */
 #define AREA_ALIGN 128
 
 static uint64_t area_end(uint64_t off, uint64_t bytes)
@@ -29,8 +32,7 @@ static uint64_t tables_off(bool packed, uint16_t size)
 
 uint64_t tvq_drv_ring_bytes(bool packed, uint16_t size, uint16_t indirect_max)
 {
-	return tables_off(packed, size) +
-	       (uint64_t)size * indirect_max * sizeof(struct tvq_desc);
+	return tables_off(packed, size) + (uint64_t)size * indirect_max * sizeof(struct tvq_desc);
 }
 
 struct tvq_drv_ring *tvq_drv_ring_new(const struct tvq_os *os, const struct tvq_drv_ring_cfg *cfg,
@@ -77,7 +79,8 @@ void tvq_drv_ring_free(struct tvq_drv_ring *r)
 		r->os->free(r, r->bytes);
 }
 
-void tvq_drv_ring_areas(const struct tvq_drv_ring *r, uint64_t *desc, uint64_t *driver, uint64_t *device)
+void tvq_drv_ring_areas(const struct tvq_drv_ring *r, uint64_t *desc, uint64_t *driver,
+			uint64_t *device)
 {
 	*desc = r->iova;
 	*driver = r->iova + r->driver_off;
@@ -139,8 +142,8 @@ bool tvq_drv_ring_interrupts_on(struct tvq_drv_ring *r)
 {
 	interrupts(r, true);
 	/*
-	 * Pairs with the device's full barrier between publishing a used buffer and its look at our wish:
-	 * either it sees the wish and interrupts, or we see the buffer.
+	 * Pairs with the device's full barrier between publishing a used buffer and its look at our
+	 * wish: either it sees the wish and interrupts, or we see the buffer.
 	 */
 	tvq_mb();
 	return r->packed ? tvq_drv_packed_used_there(r) : tvq_drv_split_used_there(r);

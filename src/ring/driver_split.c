@@ -2,9 +2,9 @@
 /*
  * The driver half of a split virtqueue (virtio 1.4, 2.7).
  *
- * next[] mirrors the links of all descriptors, those in flight and the free ones, so that the descriptor
- * area is only ever written. What the device says is checked by split_get(): an index that claims more
- * than is in flight, or a head that is not, breaks the ring.
+ * next[] mirrors the links of all descriptors, those in flight and the free ones, so that the
+ * descriptor area is only ever written. What the device says is checked by split_get(): an index
+ * that claims more than is in flight, or a head that is not, breaks the ring.
  */
 #include "driver_priv.h"
 
@@ -25,8 +25,8 @@ static inline void put_desc(struct tvq_desc *d, uint64_t addr, uint32_t len, uin
 	tvq_store_64(&d->tail, len | (uint64_t)flags << 32 | (uint64_t)next << 48);
 }
 
-static void put_table(struct tvq_drv_ring *r, uint16_t head, const struct tvq_sg *sg, unsigned int n_out,
-		      unsigned int n)
+static void put_table(struct tvq_drv_ring *r, uint16_t head, const struct tvq_sg *sg,
+		      unsigned int n_out, unsigned int n)
 {
 	struct tvq_desc *table = tvq_drv_table(r, head);
 	unsigned int i;
@@ -61,7 +61,8 @@ int tvq_drv_split_add(struct tvq_drv_ring *r, const struct tvq_sg *sg, unsigned 
 			last = at;
 			at = r->next[at];
 			put_desc(&r->desc[last], sg[i].addr, sg[i].len,
-				 (i < n_out ? 0 : VRING_DESC_F_WRITE) | (more ? VRING_DESC_F_NEXT : 0),
+				 (i < n_out ? 0 : VRING_DESC_F_WRITE) |
+					 (more ? VRING_DESC_F_NEXT : 0),
 				 more ? at : 0);
 		}
 	}
@@ -86,8 +87,8 @@ bool tvq_drv_split_publish(struct tvq_drv_ring *r)
 	tvq_store_16_release(&avail_of(r)->idx, r->avail);
 	r->published = r->avail;
 	/*
-	 * Pairs with the device's full barrier in tvq_ring_notify_on(): either we see its wish or it sees
-	 * our index.
+	 * Pairs with the device's full barrier in tvq_ring_notify_on(): either we see its wish or
+	 * it sees our index.
 	 */
 	tvq_mb();
 	if (r->event_idx)
@@ -114,7 +115,10 @@ void *tvq_drv_split_get(struct tvq_drv_ring *r, uint32_t *written)
 	void *token;
 
 	if (r->used == r->used_seen) {
-		/* Pairs with the device's release store of the index: elements and buffers are there. */
+		/*
+		 * Pairs with the device's release store of the index: elements and buffers are
+		 * there.
+		 */
 		const uint16_t idx = tvq_load_16_acquire(&used_of(r)->idx);
 
 		if (idx == r->used)

@@ -2,9 +2,9 @@
 /*
  * In-flight areas: what both formats share. Everything read here is hostile.
  *
- * The order of resubmission is an array of 16-bit numbers in the shadow, sorted once, at start, by heap
- * sort: in place, n log n at worst, and the array stays a permutation of what was put into it even where
- * somebody alters the counters meanwhile.
+ * The order of resubmission is an array of 16-bit numbers in the shadow, sorted once, at start, by
+ * heap sort: in place, n log n at worst, and the array stays a permutation of what was put into it
+ * even where somebody alters the counters meanwhile.
  */
 #include <string.h>
 
@@ -13,8 +13,8 @@
 uint32_t tvq_inflight_bytes(bool packed, uint16_t size)
 {
 	return packed ? (uint32_t)(sizeof(struct tvq_packed_area) +
-				   size * sizeof(struct tvq_packed_area_entry)) :
-			(uint32_t)(sizeof(struct tvq_split_area) +
+				   size * sizeof(struct tvq_packed_area_entry))
+		      : (uint32_t)(sizeof(struct tvq_split_area) +
 				   size * sizeof(struct tvq_split_area_entry));
 }
 
@@ -104,8 +104,8 @@ int tvq_inflight_start(struct tvq_ring *r, const struct tvq_ring_cfg *cfg)
 	int err, fresh;
 
 	if (cfg->inflight & 7 || cfg->inflight + cfg->inflight_size - 1 < cfg->inflight ||
-	    cfg->inflight_size < tvq_inflight_bytes(r->packed, r->size) ||
-	    !r->inflight_view || !cfg->inflight_shadow)
+	    cfg->inflight_size < tvq_inflight_bytes(r->packed, r->size) || !r->inflight_view ||
+	    !cfg->inflight_shadow)
 		return -EINVAL;
 	r->inflight_iova = cfg->inflight;
 	r->inflight_size = cfg->inflight_size;
@@ -140,8 +140,8 @@ int tvq_inflight_resubmit(struct tvq_ring *r, struct tvq_chain *const *c, unsign
 	while (done < (int)n && r->resubmit_done < r->resubmit_n && met <= TVQ_TAKE_DESCS) {
 		const uint16_t i = tvq_inflight_order(r)[r->resubmit_done];
 
-		err = r->packed ? tvq_inflight_packed_resubmit(r, i, c[done]) :
-				  tvq_split_walk(r, i, c[done]);
+		err = r->packed ? tvq_inflight_packed_resubmit(r, i, c[done])
+				: tvq_split_walk(r, i, c[done]);
 		if (err < 0)
 			return done ? done : err;
 		met += err;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * In-flight areas (TQ-130, TQ-131): what the device half records of chains taken and not yet used, in
- * vhost-user's layout. Private to src/ring; all calls are made only where r->inflight is set, but for
- * tvq_inflight_start().
+ * In-flight areas (TQ-130, TQ-131): what the device half records of chains taken and not yet used,
+ * in vhost-user's layout. Private to src/ring; all calls are made only where r->inflight is set,
+ * but for tvq_inflight_start().
  */
 #ifndef TVQ_RING_INFLIGHT_H
 #define TVQ_RING_INFLIGHT_H
@@ -10,9 +10,9 @@
 #include "ring.h"
 
 /*
- * Finds and judges the area, or initialises a new one, and moves the ring to its position; what was in
- * flight waits in r->resubmit_*. -EINVAL: alignment, size or no shadow; -EFAULT: not mapped as one piece;
- * -EBADMSG: the content cannot be true. Time is bounded by n log n of the ring's size.
+ * Finds and judges the area, or initialises a new one, and moves the ring to its position; what was
+ * in flight waits in r->resubmit_*. -EINVAL: alignment, size or no shadow; -EFAULT: not mapped as
+ * one piece; -EBADMSG: the content cannot be true. Time is bounded by n log n of the ring's size.
  */
 int tvq_inflight_start(struct tvq_ring *r, const struct tvq_ring_cfg *cfg);
 int tvq_inflight_remap(struct tvq_ring *r);

@@ -2,27 +2,30 @@
 /*
  * The in-flight area of a packed virtqueue.
  *
- * Used descriptors overwrite available ones, so the area holds copies: each chain takes as many entries from
- * a free list as it has descriptors, and is known by the first of them. A step counts when the "old" half
- * of a word says so:
+ * Used descriptors overwrite available ones, so the area holds copies: each chain takes as many
+ * entries from a free list as it has descriptors, and is known by the first of them. A step counts
+ * when the "old" half of a word says so:
  *
- * - taking: all of the chain is written before old_free_head moves behind it. Whoever finds the area earlier
- *   starts the free list at old_free_head and so forgets the chain, which is still available in the ring.
- * - using: free_head and used_idx move, then the used descriptor is written, then the old values follow.
- *   Whoever finds the old position behind asks the ring whether the descriptor at it was written: then the
- *   step is completed, otherwise undone.
+ * - taking: all of the chain is written before old_free_head moves behind it. Whoever finds the
+ *   area earlier starts the free list at old_free_head and so forgets the chain, which is still
+ *   available in the ring.
+ * - using: free_head and used_idx move, then the used descriptor is written, then the old values
+ *   follow. Whoever finds the old position behind asks the ring whether the descriptor at it was
+ *   written: then the step is completed, otherwise undone.
  *
- * vhost-user lets a device do the second for a whole batch. We do it for each buffer, at the flush: a batch
- * writes several used descriptors, which no order makes visible at once, and one that is undone leaves used
- * descriptors in the ring which the driver would find later, of buffers that are being worked on again.
+ * vhost-user lets a device do the second for a whole batch. We do it for each buffer, at the flush:
+ * a batch writes several used descriptors, which no order makes visible at once, and one that is
+ * undone leaves used descriptors in the ring which the driver would find later, of buffers that are
+ * being worked on again.
  *
- * The shadow has the links, so that a running ring never believes the area. The copies in the area are read
- * from the ring a second time, after the chain was judged: they are judged again before they are used.
+ * The shadow has the links, so that a running ring never believes the area. The copies in the area
+ * are read from the ring a second time, after the chain was judged: they are judged again before
+ * they are used.
  */
 #include "inflight_area.h"
 
 struct shadow_entry {
-	uint16_t next;		/* in its chain or in the free list; size or more ends that */
+	uint16_t next; /* in its chain or in the free list; size or more ends that */
 	/* Of a chain's first entry. */
 	uint16_t last;
 	uint16_t num;
@@ -83,7 +86,8 @@ static void init(struct tvq_ring *r)
 		tvq_store_8(&area->desc[i].inflight, 0);
 	}
 	store_head(r, 0, 0);
-	tvq_store_64(&area->positions, make_positions(r->used, r->used_wrap, r->used, r->used_wrap));
+	tvq_store_64(&area->positions,
+		     make_positions(r->used, r->used_wrap, r->used, r->used_wrap));
 }
 
 /* Completes or undoes what was going on, in the ring's position and free list alone. */
@@ -112,7 +116,9 @@ static int recover_position(struct tvq_ring *r)
 	return 0;
 }
 
-/* Walks the free list. Returns its length; each entry can be in it once, so that bounds the time. */
+/*
+ * Walks the free list. Returns its length; each entry can be in it once, so that bounds the time.
+ */
 static int recover_free(struct tvq_ring *r, bool *seen_of)
 {
 	struct shadow_entry *s = shadow_of(r);
@@ -155,7 +161,10 @@ static int recover_chain(struct tvq_ring *r, uint16_t head, bool *seen_of)
 	return num;
 }
 
-/* Divides all entries into the free list and chains: nothing may be left, nothing be in two of them. */
+/*
+ * Divides all entries into the free list and chains: nothing may be left, nothing be in two of
+ * them.
+ */
 static int recover_entries(struct tvq_ring *r, uint16_t *n_chains)
 {
 	/* The list of completions is not in use yet; a byte for each entry fits twice. */
@@ -224,7 +233,8 @@ int tvq_inflight_packed_start(struct tvq_ring *r, bool fresh)
 	tvq_compiler_barrier();
 	store_head(r, r->inflight_head, r->inflight_head);
 	tvq_compiler_barrier();
-	tvq_store_64(&area->positions, make_positions(r->used, r->used_wrap, r->used, r->used_wrap));
+	tvq_store_64(&area->positions,
+		     make_positions(r->used, r->used_wrap, r->used, r->used_wrap));
 	tvq_inflight_wrote(r, area, r->inflight_size);
 	r->resubmit_n = n;
 	return 0;
@@ -303,7 +313,10 @@ int tvq_inflight_packed_take(struct tvq_ring *r, const struct tvq_chain *c)
 	return 0;
 }
 
-/* Puts a chain's entries in front of the free list. It is still in flight until old_free_head follows. */
+/*
+ * Puts a chain's entries in front of the free list. It is still in flight until old_free_head
+ * follows.
+ */
 static void give_back(struct tvq_ring *r, uint16_t head)
 {
 	struct shadow_entry *s = shadow_of(r);

@@ -2,13 +2,14 @@
 /*
  * The in-flight area of a split virtqueue.
  *
- * Taking a chain marks its head in flight. Recording it as used links its head into the list of the batch;
- * publishing the used index is what counts, and only then the heads of the batch are unmarked and the
- * index noted. Whoever finds the area with an older index than the ring's knows by the difference how many
- * heads of the list are done although they may still be marked.
+ * Taking a chain marks its head in flight. Recording it as used links its head into the list of the
+ * batch; publishing the used index is what counts, and only then the heads of the batch are
+ * unmarked and the index noted. Whoever finds the area with an older index than the ring's knows by
+ * the difference how many heads of the list are done although they may still be marked.
  *
- * Where the ring goes on follows from it: all that is marked was available, none of it is used, so the next
- * available index is the used index plus their number.
+ * Where the ring goes on follows from it: all that is marked was available, none of it is used, so
+ * the next available index is the used index plus their number. A new area has nothing in flight,
+ * so there it is the used index itself: were it another position, the area could not tell it later.
  */
 #include "inflight_area.h"
 
@@ -79,7 +80,15 @@ static int collect(struct tvq_ring *r, uint16_t *n_inflight)
 	return 0;
 }
 
-static void init(struct tvq_ring *r)
+static void set_position(struct tvq_ring *r, uint16_t used_idx, uint16_t n_inflight)
+{
+	r->used = used_idx;
+	r->used_published = used_idx;
+	r->next_avail = (uint16_t)(used_idx + n_inflight);
+	r->avail_seen = r->next_avail;
+}
+
+static void init(struct tvq_ring *r, uint16_t used_idx)
 {
 	struct tvq_split_area *area = area_of(r);
 	uint16_t i;
@@ -87,34 +96,34 @@ static void init(struct tvq_ring *r)
 	for (i = 0; i < r->size; i++)
 		tvq_store_8(&area->desc[i].inflight, 0);
 	tvq_store_16(&area->last_batch_head, 0);
-	tvq_store_16(&area->used_idx, r->used);
+	tvq_store_16(&area->used_idx, used_idx);
+	set_position(r, used_idx, 0);
 }
 
 int tvq_inflight_split_start(struct tvq_ring *r, bool fresh)
 {
 	struct tvq_split_area *area = area_of(r);
-	uint16_t i, n, desc_num, used_idx;
+	const uint16_t used_idx = tvq_load_16(&((struct tvq_split_used *)r->device)->idx);
+	uint16_t i, n, desc_num;
 	int err;
 
 	if (fresh) {
-		init(r);
+		init(r, used_idx);
 		return 0;
 	}
-	/* vhost-user sizes the array for the largest queue; a driver may have chosen a smaller one. */
+	/*
+	 * vhost-user sizes the array for the largest queue; a driver may have chosen a smaller one.
+	 */
 	desc_num = tvq_load_16(&area->desc_num);
 	if (desc_num < r->size || r->inflight_size < tvq_inflight_bytes(false, desc_num))
 		return -EBADMSG;
-	used_idx = tvq_load_16(&((struct tvq_split_used *)r->device)->idx);
 	err = find_last_batch(r, used_idx);
 	if (err)
 		return err;
 	err = collect(r, &n);
 	if (err)
 		return err;
-	r->used = used_idx;
-	r->used_published = used_idx;
-	r->next_avail = (uint16_t)(used_idx + n);
-	r->avail_seen = r->next_avail;
+	set_position(r, used_idx, n);
 	/* What was never made available cannot be in flight. */
 	if ((uint16_t)(tvq_load_16(&((struct tvq_split_avail *)r->driver)->idx) - r->next_avail) >
 	    r->size - n)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A virtqueue in memory (virtio 1.4, 2.7 and 2.8), for both halves. Descriptors are two 64-bit words, so
- * that either half reads and writes them with two accesses; all little-endian.
+ * A virtqueue in memory (virtio 1.4, 2.7 and 2.8), for both halves. Descriptors are two 64-bit
+ * words, so that either half reads and writes them with two accesses; all little-endian.
  */
 #ifndef TVQ_RING_LAYOUT_H
 #define TVQ_RING_LAYOUT_H
@@ -21,7 +21,7 @@ struct tvq_desc {
 struct tvq_split_avail {
 	uint16_t flags;
 	uint16_t idx;
-	uint16_t ring[];	/* size heads, then used_event */
+	uint16_t ring[]; /* size heads, then used_event */
 };
 
 /* word is id | len << 32 */
@@ -29,8 +29,8 @@ struct tvq_split_used {
 	uint16_t flags;
 	uint16_t idx;
 	/*
-	 * size elements of {le32 id, le32 len}, then avail_event. Only 4-byte aligned, so they cannot be
-	 * accessed as 64-bit words.
+	 * size elements of {le32 id, le32 len}, then avail_event. Only 4-byte aligned, so they
+	 * cannot be accessed as 64-bit words.
 	 */
 	uint32_t ring[];
 };
@@ -50,7 +50,7 @@ static inline uint16_t *tvq_split_avail_event(struct tvq_split_used *u, uint16_t
 }
 
 #define TVQ_PACKED_AVAIL (1u << VRING_PACKED_DESC_F_AVAIL)
-#define TVQ_PACKED_USED (1u << VRING_PACKED_DESC_F_USED)
+#define TVQ_PACKED_USED	 (1u << VRING_PACKED_DESC_F_USED)
 
 /* The flags, of the two that carry the wrap counter, of an available and of a used descriptor. */
 static inline uint16_t tvq_packed_avail_flags(bool wrap)
@@ -87,8 +87,9 @@ static inline uint32_t tvq_packed_event(uint16_t slot, bool wrap, uint16_t flags
 }
 
 /*
- * Whether the other side, which asks for events by the word event, wants one for what was published:
- * n descriptors that end before slot pos, on the lap of wrap. Reserved values count as yes.
+ * Whether the other side, which asks for events by the word event, wants one for what was
+ * published: n descriptors that end before slot pos, on the lap of wrap. Reserved values count as
+ * yes.
  */
 static inline bool tvq_packed_wants_event(uint32_t event, bool event_idx, uint16_t size,
 					  uint16_t pos, bool wrap, uint16_t n)

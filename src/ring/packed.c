@@ -2,14 +2,15 @@
 /*
  * The device half of a packed virtqueue (virtio 1.4, 2.8).
  *
- * Positions are a slot and a wrap counter that turns over with each lap; sizes need not be powers of two.
- * Two positions move over the same ring: next_avail, where the next chain starts, and used, where the next
- * used descriptor goes; taken is the number of slots from the one to the other. A driver that obeys the
- * rules has at most size slots in the device's hands, so taken never exceeds size.
+ * Positions are a slot and a wrap counter that turns over with each lap; sizes need not be powers
+ * of two. Two positions move over the same ring: next_avail, where the next chain starts, and used,
+ * where the next used descriptor goes; taken is the number of slots from the one to the other. A
+ * driver that obeys the rules has at most size slots in the device's hands, so taken never exceeds
+ * size.
  *
- * What is recorded as used is written into the ring at once, but for the first descriptor since the last
- * flush: a driver looks at that slot first, so its store publishes all of them. With an in-flight area
- * nothing is written before the flush (see inflight_packed.c).
+ * What is recorded as used is written into the ring at once, but for the first descriptor since the
+ * last flush: a driver looks at that slot first, so its store publishes all of them. With an
+ * in-flight area nothing is written before the flush (see inflight_packed.c).
  *
  * Trust boundary: packed_walk().
  */
@@ -54,8 +55,9 @@ static tvq_always_inline int walk_table(struct tvq_walk *w, uint64_t addr, uint3
 }
 
 /*
- * Follows the chain at next_avail whose first descriptor's tail was read already. Descriptors met, or
- * -errno. Of a chain the driver writes the first descriptor's flags last: the others need no barrier.
+ * Follows the chain at next_avail whose first descriptor's tail was read already. Descriptors met,
+ * or -errno. Of a chain the driver writes the first descriptor's flags last: the others need no
+ * barrier.
  */
 static tvq_always_inline int walk(struct tvq_ring *r, uint64_t tail, struct tvq_chain *c)
 {
@@ -205,7 +207,9 @@ bool tvq_packed_flush(struct tvq_ring *r)
 	if (tvq_unlikely(r->inflight != NULL)) {
 		tvq_inflight_packed_flush(r);
 	} else if (r->pending) {
-		/* Pairs with the driver's acquire load of the flags, here and in the slots behind. */
+		/*
+		 * Pairs with the driver's acquire load of the flags, here and in the slots behind.
+		 */
 		tvq_store_64_release(&desc_of(r)[r->first_slot].tail, r->first_used);
 		log_slot(r, r->first_slot);
 	}
@@ -214,8 +218,8 @@ bool tvq_packed_flush(struct tvq_ring *r)
 		return false;
 	r->pending = 0;
 	/*
-	 * Pairs with the driver's full barrier between its event suppression and its look at the next
-	 * slot: either it sees our descriptor or we see its wish.
+	 * Pairs with the driver's full barrier between its event suppression and its look at the
+	 * next slot: either it sees our descriptor or we see its wish.
 	 */
 	tvq_mb();
 	return tvq_packed_wants_event(tvq_load_32(r->driver), r->event_idx, r->size, r->used,

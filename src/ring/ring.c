@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The device half of a virtqueue: start, and what both formats share. One branch on the format a call, none
- * a descriptor.
+ * The device half of a virtqueue: start, and what both formats share. One branch on the format a
+ * call, none a descriptor.
  */
 #include <string.h>
 
@@ -30,7 +30,8 @@ static int find_areas(struct tvq_ring *r)
 	if (err)
 		return err;
 	return find_area(r->view, r->device_iova, tvq_ring_device_bytes(r->packed, r->size),
-			 tvq_ring_device_align(r->packed), TVQ_DMA_READ | TVQ_DMA_WRITE, &r->device);
+			 tvq_ring_device_align(r->packed), TVQ_DMA_READ | TVQ_DMA_WRITE,
+			 &r->device);
 }
 
 static bool area_ok(uint64_t iova, uint64_t bytes, uint64_t align)
@@ -113,14 +114,13 @@ int tvq_ring_break(struct tvq_ring *r, int err)
 }
 
 /*
- * Memory that vanished reads as zeroes from then on, so whatever was read since the last look is void.
- * The counter is bumped by the fault itself, on this thread, before the read returns.
+ * Memory that vanished reads as zeroes from then on, so whatever was read since the last look is
+ * void. The counter is bumped by the fault itself, on this thread, before the read returns.
  */
 static tvq_noinline bool lost(struct tvq_ring *r, unsigned int count)
 {
 	r->lost_seen = count;
-	return tvq_dma_view_lost(r->view) ||
-	       (r->inflight && tvq_dma_view_lost(r->inflight_view));
+	return tvq_dma_view_lost(r->view) || (r->inflight && tvq_dma_view_lost(r->inflight_view));
 }
 
 int tvq_ring_take(struct tvq_ring *r, struct tvq_chain *const *c, unsigned int n)
@@ -184,8 +184,8 @@ bool tvq_ring_notify_on(struct tvq_ring *r)
 	else
 		tvq_split_notify_on(r);
 	/*
-	 * Pairs with the driver's full barrier between making a buffer available and its look at our
-	 * wish: either it sees the wish and notifies, or we see the buffer.
+	 * Pairs with the driver's full barrier between making a buffer available and its look at
+	 * our wish: either it sees the wish and notifies, or we see the buffer.
 	 */
 	tvq_mb();
 	return tvq_ring_has_work(r);

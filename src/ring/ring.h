@@ -2,13 +2,13 @@
 /*
  * The device half of a virtqueue, split and packed (virtio 1.4, 2.7 and 2.8).
  *
- * Every byte of the ring is hostile: each is read once from shared memory, what was read is judged, and
- * a ring that breaks a rule ends in an error, never in a crash or an access outside the view (TQ-025).
- * Nothing is allocated. A ring belongs to one worker at a time; no function blocks.
+ * Every byte of the ring is hostile: each is read once from shared memory, what was read is judged,
+ * and a ring that breaks a rule ends in an error, never in a crash or an access outside the view
+ * (TQ-025). Nothing is allocated. A ring belongs to one worker at a time; no function blocks.
  *
  * The batch: tvq_ring_take() reads the available index once and takes up to n chains;
- * tvq_ring_add_used() records a completion, in any order, and tvq_ring_flush() publishes all recorded
- * ones at once.
+ * tvq_ring_add_used() records a completion, in any order, and tvq_ring_flush() publishes all
+ * recorded ones at once.
  */
 #ifndef TVQ_RING_RING_H
 #define TVQ_RING_RING_H
@@ -21,44 +21,51 @@
 #define TVQ_RING_MAX_SIZE 32768
 
 /*
- * A descriptor chain, translated. The caller owns it and its arrays, and has set seg, iova and max_seg
- * before take. Segments 0 .. n_out-1 are device-readable, the n_in behind them device-writable.
- * Zero-length descriptors leave no segment.
+ * A descriptor chain, translated. The caller owns it and its arrays, and has set seg, iova and
+ * max_seg before take. Segments 0 .. n_out-1 are device-readable, the n_in behind them
+ * device-writable. Zero-length descriptors leave no segment.
  */
 struct tvq_chain {
 	struct tvq_seg *seg;
-	uint64_t *iova;		/* address of each writable segment in the space, [n_out + i]; filled only
-				 * while writes are logged */
-	uint16_t max_seg;
+	/*
+	 * Address of each writable segment in the space, [n_out + i]; filled only while writes are
+	 * logged. NULL: not wanted.
+	 */
+	uint64_t *iova;
+	uint16_t max_seg; /* 1 or more */
 	uint16_t n_out;
 	uint16_t n_in;
-	uint16_t id;		/* split: head; packed: buffer id */
-	uint16_t n_desc;	/* descriptors that it takes of the ring itself */
+	uint16_t id;	 /* split: head; packed: buffer id */
+	uint16_t n_desc; /* descriptors that it takes of the ring itself */
 	/*
 	 * The chain obeys the ring's rules but has more segments than max_seg: seg holds the first
-	 * max_seg - 1 and, as its last, the last one. Fit to be refused with a status byte, for nothing
-	 * else. out_len and in_len count the whole chain.
+	 * max_seg - 1 and, as its last, the last one. Fit to be refused with a status byte, for
+	 * nothing else. out_len and in_len count the whole chain.
 	 */
 	bool too_long;
-	uint32_t out_len;	/* bytes; saturates */
+	uint32_t out_len; /* bytes; saturates */
 	uint32_t in_len;
 };
 
 struct tvq_ring_cfg {
 	bool packed;
-	bool event_idx;		/* VIRTIO_F_EVENT_IDX negotiated */
-	bool indirect;		/* VIRTIO_F_INDIRECT_DESC negotiated */
-	uint16_t size;		/* split: a power of two */
-	uint64_t desc;		/* addresses of the three areas in the view's space */
+	bool event_idx; /* VIRTIO_F_EVENT_IDX negotiated */
+	bool indirect;	/* VIRTIO_F_INDIRECT_DESC negotiated */
+	uint16_t size;	/* split: a power of two */
+	uint64_t desc;	/* addresses of the three areas in the view's space */
 	uint64_t driver;
 	uint64_t device;
-	uint16_t avail_idx;	/* split: next available index, the used index is set to it; packed: index in */
-	uint16_t used_idx;	/* bits 0-14, wrap counter in bit 15 of both (TQ-110) */
-	uint64_t inflight;	/* TQ-130: the in-flight area in inflight_view's space, 8-byte aligned */
-	uint32_t inflight_size;	/* 0: none */
 	/*
-	 * With an in-flight area: tvq_inflight_shadow_bytes() of private memory, aligned to 8; stays the
-	 * caller's, in use as long as the ring is.
+	 * TQ-110. Split: avail_idx is the next available index, and the used index is set to it.
+	 * Packed: both, the index in bits 0-14 and the wrap counter in bit 15.
+	 */
+	uint16_t avail_idx;
+	uint16_t used_idx;
+	uint64_t inflight; /* TQ-130: the in-flight area in inflight_view's space, 8-byte aligned */
+	uint32_t inflight_size; /* 0: none */
+	/*
+	 * With an in-flight area: tvq_inflight_shadow_bytes() of private memory, aligned to 8;
+	 * stays the caller's, in use as long as the ring is.
 	 */
 	void *inflight_shadow;
 };
@@ -68,26 +75,26 @@ struct tvq_ring_cfg {
  */
 struct tvq_ring {
 	struct tvq_dma_view *view;
-	void *desc;			/* the areas, in this process' memory */
+	void *desc; /* the areas, in this process' memory */
 	void *driver;
 	void *device;
 	uint16_t size;
 	bool packed, event_idx, indirect;
-	bool avail_wrap, used_wrap;	/* packed */
-	bool first_signal;		/* the next flush asks for an interrupt in any case (TQ-131) */
-	uint16_t next_avail;		/* split: free-running; packed: slot */
-	uint16_t avail_seen;		/* split: the available index as last read */
-	uint16_t used;			/* what is recorded; split: free-running; packed: slot */
-	uint16_t used_published;	/* split */
-	uint16_t taken;			/* packed: descriptors taken and not yet recorded as used */
-	uint16_t pending;		/* packed: descriptors recorded and not yet published */
-	uint16_t first_slot;		/* packed: where first_used belongs */
-	int16_t error;			/* negative: broken, and why */
-	uint64_t first_used;		/* packed: the recorded descriptor whose store publishes all */
-	unsigned int lost_seen;		/* tvq_dma_lost_count when the views were last looked through */
-	uint16_t resubmit_n;		/* TQ-131: of the order in the shadow, */
-	uint16_t resubmit_done;		/* so many have been given out */
-	void *inflight;			/* the in-flight area; NULL: none */
+	bool avail_wrap, used_wrap; /* packed */
+	bool first_signal;	    /* the next flush asks for an interrupt in any case (TQ-131) */
+	uint16_t next_avail;	    /* split: free-running; packed: slot */
+	uint16_t avail_seen;	    /* split: the available index as last read */
+	uint16_t used;		    /* what is recorded; split: free-running; packed: slot */
+	uint16_t used_published;    /* split */
+	uint16_t taken;		    /* packed: descriptors taken and not yet recorded as used */
+	uint16_t pending;	    /* packed: descriptors recorded and not yet published */
+	uint16_t first_slot;	    /* packed: where first_used belongs */
+	int16_t error;		    /* negative: broken, and why */
+	uint64_t first_used;	    /* packed: the recorded descriptor whose store publishes all */
+	unsigned int lost_seen;	    /* tvq_dma_lost_count when the views were last looked through */
+	uint16_t resubmit_n;	    /* TQ-131: of the order in the shadow, */
+	uint16_t resubmit_done;	    /* so many have been given out */
+	void *inflight;		    /* the in-flight area; NULL: none */
 	void *shadow;
 	uint64_t desc_iova;
 	uint64_t driver_iova;
@@ -96,38 +103,51 @@ struct tvq_ring {
 	uint64_t inflight_iova;
 	uint64_t inflight_counter;
 	uint32_t inflight_size;
-	uint16_t inflight_pending;	/* completions recorded and not yet published */
-	uint16_t inflight_head;		/* split: of the last batch; packed: of the free entries */
+	uint16_t inflight_pending; /* completions recorded and not yet published */
+	uint16_t inflight_head;	   /* split: of the last batch; packed: of the free entries */
 };
 
 /*
- * Checks cfg, finds the areas through the view and starts at the position given. The view has to outlive
- * the ring. Returns -EINVAL (size, alignment, wrap or position: TQ-092, TQ-094, TQ-110), -EFAULT (an area
- * is not mapped as one piece, readable or writable as it has to be). With an in-flight area: TQ-131,
- * what was in flight is given out again by tvq_ring_take before anything new; -EBADMSG where the area's
- * content cannot be true.
+ * Checks cfg, finds the areas through the view and starts at the position given. The view has to
+ * outlive the ring. Returns -EINVAL (size, alignment, wrap or position: TQ-092, TQ-094, TQ-110),
+ * -EFAULT (an area is not mapped as one piece, readable or writable as it has to be).
+ *
+ * With an in-flight area (TQ-131) what was in flight is given out again by tvq_ring_take before
+ * anything new, and the first tvq_ring_flush asks for an interrupt even where nothing was recorded:
+ * flush once after start. -EINVAL: the area is too small or misaligned, or there is no shadow;
+ * -EBADMSG: its content cannot be true. An area whose version is 0 is a new one and is initialised;
+ * a split ring then goes on at the used index in its memory, a packed one at cfg's position.
  */
 int tvq_ring_start(struct tvq_ring *r, const struct tvq_ring_cfg *cfg, struct tvq_dma_view *view,
 		   struct tvq_dma_view *inflight_view);
 
-/* After the view was refreshed: finds the areas again. -EFAULT: one is gone; the ring must not be used
- * until a later call returns 0. */
+/*
+ * After the view was refreshed: finds the areas again. -EFAULT: one is gone; the ring must not be
+ * used until a later call returns 0.
+ */
 int tvq_ring_remap(struct tvq_ring *r);
 
 /*
- * Takes up to n chains. Returns how many; 0: nothing is available. A negative errno says why the ring is
- * broken, once the good chains before have been given out: -EBADMSG (index moved too far, head or next or
- * id out of range), -ELOOP (chain longer than the ring or table), -EPROTO (readable after writable,
- * indirect not negotiated, nested or of bad length), -EFAULT (buffer outside the space, or without rights),
- * -EIO (the memory was lost). It stays broken.
+ * Takes up to n chains. Returns how many; 0: nothing is available. Fewer than n may be returned
+ * though more are there: chains given out again come alone, and a call follows a bounded number of
+ * descriptors. A negative errno says why the ring is broken, once the good chains before have been
+ * given out: -EBADMSG (index moved too far, head or next or id out of range or in flight already),
+ * -ELOOP (chain longer than the ring or table), -EPROTO (readable after writable, indirect not
+ * negotiated, nested or of bad length), -EFAULT (buffer outside the space, or without rights), -EIO
+ * (the memory was lost). It stays broken. What was taken can still be returned.
  */
 int tvq_ring_take(struct tvq_ring *r, struct tvq_chain *const *c, unsigned int n);
 
-/* Gives the chain that was taken last back, as if it had not been taken. Not with an in-flight area's
- * resubmitted chains. */
+/*
+ * Gives the chain that was taken last back, as if it had not been taken. Not with an in-flight
+ * area's resubmitted chains.
+ */
 void tvq_ring_untake(struct tvq_ring *r, const struct tvq_chain *c);
 
-/* Records that a chain is used, with the bytes written into it. Not visible to the driver yet. */
+/*
+ * Records that a chain is used, with the bytes written into it. Not visible to the driver yet. Each
+ * chain once: with an in-flight area a second time breaks the ring.
+ */
 void tvq_ring_add_used(struct tvq_ring *r, const struct tvq_chain *c, uint32_t written);
 
 /* Publishes what was recorded. True: the driver wants an interrupt for it (TQ-087). */
@@ -135,10 +155,13 @@ bool tvq_ring_flush(struct tvq_ring *r);
 
 /* Asks the driver not to notify: the device is polling. A hint. */
 void tvq_ring_notify_off(struct tvq_ring *r);
-/* Asks to be notified again. True: something is available already; no notification will come for it. */
+/*
+ * Asks to be notified again. True: something is available already; no notification will come for
+ * it.
+ */
 bool tvq_ring_notify_on(struct tvq_ring *r);
 
-/* The cheap look: true where tvq_ring_take may return other than 0. */
+/* The cheap look: true where tvq_ring_take may return other than 0, an error too. */
 bool tvq_ring_has_work(const struct tvq_ring *r);
 
 /* Position, as TQ-110 reads it. Only while nothing is taken and not yet used. */
@@ -152,8 +175,10 @@ uint64_t tvq_ring_device_bytes(bool packed, uint16_t size);
 uint64_t tvq_ring_desc_align(bool packed);
 uint64_t tvq_ring_driver_align(bool packed);
 uint64_t tvq_ring_device_align(bool packed);
-/* Size in bytes of an in-flight area, vhost-user's layout for one queue, and of what cfg.inflight_shadow
- * points to. */
+/*
+ * Size in bytes of an in-flight area, vhost-user's layout for one queue, and of what
+ * cfg.inflight_shadow points to.
+ */
 uint32_t tvq_inflight_bytes(bool packed, uint16_t size);
 uint32_t tvq_inflight_shadow_bytes(bool packed, uint16_t size);
 

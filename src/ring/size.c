@@ -6,8 +6,8 @@
 
 uint64_t tvq_ring_desc_bytes(bool packed, uint16_t size)
 {
-	return size * (uint64_t)(packed ? sizeof(struct vring_packed_desc) :
-						  sizeof(struct vring_desc));
+	return size *
+	       (uint64_t)(packed ? sizeof(struct vring_packed_desc) : sizeof(struct vring_desc));
 }
 
 uint64_t tvq_ring_driver_bytes(bool packed, uint16_t size)

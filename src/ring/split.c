@@ -2,13 +2,14 @@
 /*
  * The device half of a split virtqueue (virtio 1.4, 2.7).
  *
- * Indexes run freely in 16 bits and are compared by subtraction only. At any time, in that arithmetic,
+ * Indexes run freely in 16 bits and are compared by subtraction only. At any time, in that
+ * arithmetic,
  *
  *	used_published <= used <= next_avail <= avail_seen <= used + size
  *
- * The last step is what is demanded of the driver: it has at most size chains made available and not
- * used. avail_seen is a copy: the index in memory is read only when the copy does not suffice for the
- * batch, and a value that breaks the rule is never stored.
+ * The last step is what is demanded of the driver: it has at most size chains made available and
+ * not used. avail_seen is a copy: the index in memory is read only when the copy does not suffice
+ * for the batch, and a value that breaks the rule is never stored.
  *
  * Trust boundary: the available index (refresh), heads (split_take), descriptors (tvq_split_walk).
  */
@@ -126,7 +127,10 @@ static inline int refresh(struct tvq_ring *r, unsigned int n)
 	uint16_t idx, room;
 
 	if (have < n) {
-		/* Pairs with the driver's release store of the index: heads and descriptors are there. */
+		/*
+		 * Pairs with the driver's release store of the index: heads and descriptors are
+		 * there.
+		 */
 		idx = tvq_load_16_acquire(&avail_of(r)->idx);
 		room = (uint16_t)(r->size - (uint16_t)(r->next_avail - r->used));
 		if (tvq_likely((uint16_t)(idx - r->next_avail) <= room)) {
@@ -200,12 +204,13 @@ void tvq_split_add_used(struct tvq_ring *r, const struct tvq_chain *c, uint32_t 
 static bool wants_interrupt(const struct tvq_ring *r, uint16_t old, uint16_t new)
 {
 	/*
-	 * Pairs with the driver's full barrier between its wish (used_event or flags) and its look at the
-	 * used index: either it sees our index or we see its wish.
+	 * Pairs with the driver's full barrier between its wish (used_event or flags) and its look
+	 * at the used index: either it sees our index or we see its wish.
 	 */
 	tvq_mb();
 	if (r->event_idx)
-		return vring_need_event(tvq_load_16(tvq_split_used_event(avail_of(r), r->size)), new, old);
+		return vring_need_event(tvq_load_16(tvq_split_used_event(avail_of(r), r->size)),
+					new, old);
 	return !(tvq_load_16(&avail_of(r)->flags) & VRING_AVAIL_F_NO_INTERRUPT);
 }
 

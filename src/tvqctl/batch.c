@@ -204,6 +204,8 @@ static char *next_line(struct batch *b)
 	size_t seen = 0;
 	char *line, *nl;
 
+	if (!b->buf)
+		read_more(b);
 	for (;;) {
 		line = b->buf + b->pos;
 		nl = b->len - b->pos > seen ? memchr(line + seen, '\n', b->len - b->pos - seen)

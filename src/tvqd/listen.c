@@ -78,8 +78,12 @@ static int take_lock(struct tvqd_listener *l, char *err)
 	return ret < 0 ? ret : 0;
 }
 
-/* Somebody may listen there without our lock: another program, or a daemon in another mount. */
-static bool answers(const struct sockaddr_un *addr)
+/* Time that the socket of a daemon that was killed may outlive it: the kernel ends its io_uring, which holds
+ * the socket, some time after the process. */
+#define STALE_TRIES 100
+#define STALE_PAUSE_US 20000
+
+static bool answers_now(const struct sockaddr_un *addr)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	bool living;
@@ -91,6 +95,17 @@ static bool answers(const struct sockaddr_un *addr)
 		 errno != ECONNREFUSED;
 	close(fd);
 	return living;
+}
+
+/* Somebody may listen there without our lock: another program, or a daemon in another mount. */
+static bool answers(const struct sockaddr_un *addr)
+{
+	for (int i = 0; i < STALE_TRIES; i++) {
+		if (!answers_now(addr))
+			return false;
+		usleep(STALE_PAUSE_US);
+	}
+	return true;
 }
 
 static int remove_stale(const struct sockaddr_un *addr, char *err)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * An in-flight area that somebody else wrote, with the ring that goes with it: recovered, what is in flight is
- * done again, then what is new, and all of it is returned. Then the area, now ours, is recovered once more, and
- * has to be accepted with nothing in flight.
+ * An in-flight area that somebody else wrote, with the ring that goes with it: recovered, what is
+ * in flight is done again, then what is new, and all of it is returned. Then the area, now ours, is
+ * recovered once more, and has to be accepted with nothing in flight.
  *
  * Input: u8 flags (1 packed, 2 event index, 4 indirect, 8 buffers are written), u8
  * reserved, u16 size, u16 length of the area, so many
@@ -12,7 +12,7 @@
 
 #include "ring_space.h"
 
-#define HEADER 6
+#define HEADER	  6
 #define AREA_IOVA 0x100000ull
 
 struct area {
@@ -74,7 +74,10 @@ static int serve(struct space *s, bool touch)
 		}
 		tvq_ring_flush(&s->ring);
 	}
-	/* A driver that offers chains faster than they are used: only one that overlaps the ring can. */
+	/*
+	 * A driver that offers chains faster than they are used: only one that overlaps the ring
+	 * can.
+	 */
 	return touch ? -EBADMSG : 0;
 }
 

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A ring's memory, both formats: the input is the queue's settings, what the device half is made to do, and
- * the memory. Buffers may overlap the ring, so serving them alters it meanwhile.
+ * A ring's memory, both formats: the input is the queue's settings, what the device half is made to
+ * do, and the memory. Buffers may overlap the ring, so serving them alters it meanwhile.
  *
- * Input: u8 flags (1 packed, 2 event index, 4 indirect), u8 segments a chain, u16 size, u16 available and u16
- * used position, u8 operations, so many bytes of these, the image.
+ * Input: u8 flags (1 packed, 2 event index, 4 indirect), u8 segments a chain, u16 size, u16
+ * available and u16 used position, u8 operations, so many bytes of these, the image.
  */
 #include "ring_space.h"
 
 #define HEADER 9
 
 struct held {
-	unsigned int at[SPACE_BATCH], n;	/* chains taken, in order */
+	unsigned int at[SPACE_BATCH], n; /* chains taken, in order */
 };
 
 static uint16_t get16(const uint8_t *p)

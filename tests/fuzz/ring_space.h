@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The small address space of the ring's fuzzers: an image that the input fills, in which rings, tables and
- * buffers lie, a read-only piece that follows it in the space and not in memory, and one far away. Each is an
- * allocation of its own, so that AddressSanitizer sees every step outside.
+ * The small address space of the ring's fuzzers: an image that the input fills, in which rings,
+ * tables and buffers lie, a read-only piece that follows it in the space and not in memory, and one
+ * far away. Each is an allocation of its own, so that AddressSanitizer sees every step outside.
  */
 #ifndef TVQ_FUZZ_RING_SPACE_H
 #define TVQ_FUZZ_RING_SPACE_H
@@ -13,14 +13,14 @@
 
 #include "ring/ring.h"
 
-#define SPACE_IMAGE 0x1000ull
+#define SPACE_IMAGE	  0x1000ull
 #define SPACE_IMAGE_BYTES 0x2000u
-#define SPACE_RO (SPACE_IMAGE + SPACE_IMAGE_BYTES)
-#define SPACE_RO_BYTES 0x800u
-#define SPACE_FAR 0xffffffffffffe000ull
-#define SPACE_FAR_BYTES 0x1000u
-#define SPACE_SEGS 24
-#define SPACE_BATCH 8
+#define SPACE_RO	  (SPACE_IMAGE + SPACE_IMAGE_BYTES)
+#define SPACE_RO_BYTES	  0x800u
+#define SPACE_FAR	  0xffffffffffffe000ull
+#define SPACE_FAR_BYTES	  0x1000u
+#define SPACE_SEGS	  24
+#define SPACE_BATCH	  8
 
 struct space {
 	struct tvq_dma_table *table;

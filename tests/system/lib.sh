@@ -19,7 +19,8 @@
 #   need_qemu VERSION                     skips the test where this QEMU cannot be had
 #   start_guest SCRIPT OPTION...          guest-run.sh in the background, its console in $console
 #   wait_console WHAT REGEX SECONDS; wait_guest WHAT (asserts that the guest's script succeeded)
-#   block_io SOCKET QEMU-IO-COMMAND...    a block client without a guest: qemu-io of the guest root
+#   block_io SOCKET QEMU-IO-COMMAND...    a block client without a guest: qemu-io of the guest root; with readonly=yes
+#                                         it only reads
 set -eu
 
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
@@ -168,7 +169,7 @@ no_sockets_left() {
 }
 
 no_sanitizer_report() {
-	! grep -E 'ERROR: [A-Za-z]*Sanitizer|runtime error:|WARNING: ThreadSanitizer' "$log"
+	! grep -m1 -A25 -E 'ERROR: [A-Za-z]*Sanitizer|runtime error:|WARNING: ThreadSanitizer' "$log"
 }
 
 # SIGTERM ends it within ten seconds, with status 0 and its sockets removed.
@@ -259,7 +260,7 @@ block_io() {
 		commands+=(-c "$command")
 	done
 	# What it cannot do it says; its status tells that in newer versions only.
-	timeout 20 "$scripts/guest-exec.sh" usr/bin/qemu-io --image-opts \
+	timeout 20 "$scripts/guest-exec.sh" usr/bin/qemu-io ${readonly:+-r} --image-opts \
 		"driver=virtio-blk-vhost-user,path=$socket,cache.direct=on" "${commands[@]}" \
 		>"$tmp/qemu-io" 2>&1 || { cat "$tmp/qemu-io"; return 1; }
 	cat "$tmp/qemu-io"

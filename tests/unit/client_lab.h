@@ -84,10 +84,18 @@ static inline void lab_up(struct lab *l, const struct lab_cfg *lc)
 	assert_non_null(l->client);
 }
 
-static inline void lab_down(struct lab *l)
+/* The device is gone; its workers may end now, and have to before the control executor does. */
+static inline void lab_down_device(struct lab *l)
 {
 	tvq_client_free(l->client);
 	l->bus->ops->free(l->bus);
+	l->bus = NULL;
+}
+
+static inline void lab_down(struct lab *l)
+{
+	if (l->bus)
+		lab_down_device(l);
 	tvq_volume_pool_free(l->pool);
 	if (l->loop)
 		tvq_loop_free(l->loop);

@@ -38,11 +38,14 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 
 void lab_close(struct lab *l)
 {
-	if (l->pid)
-		lab_stop(l, SIGTERM);
+	int status = l->pid ? lab_stop(l, SIGTERM) : 0;
+
 	if (l->log_fd >= 0)
 		close(l->log_fd);
 	nftw(l->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	/* A sanitizer's finding ends it with another status. */
+	if (status)
+		fail_msg("tvqd ended with wait status 0x%x:\n%s", (unsigned int)status, l->log);
 }
 
 /* More of the log. False: its end. */

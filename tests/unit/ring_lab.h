@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A place where both halves of a virtqueue meet: ring memory and payload in one address space whose payload
- * lies in several regions that follow each other in the space and not in memory.
+ * A place where both halves of a virtqueue meet: ring memory and payload in one address space whose
+ * payload lies in several regions that follow each other in the space and not in memory.
  */
 #ifndef TVQ_TEST_RING_LAB_H
 #define TVQ_TEST_RING_LAB_H
@@ -22,10 +22,10 @@
 #include "ring/layout.h"
 #include "ring/ring.h"
 
-#define LAB_RING_IOVA 0x10000000ull
-#define LAB_DATA_IOVA 0x7fff0000ull
-#define LAB_AREA_IOVA 0x4000000000ull
-#define LAB_REGIONS 4
+#define LAB_RING_IOVA	 0x10000000ull
+#define LAB_DATA_IOVA	 0x7fff0000ull
+#define LAB_AREA_IOVA	 0x4000000000ull
+#define LAB_REGIONS	 4
 #define LAB_REGION_BYTES 0x9000ull
 
 static inline uint64_t lab_random(uint64_t *seed)
@@ -69,7 +69,8 @@ static inline void *lab_pages(size_t bytes)
 	return p;
 }
 
-static inline void lab_region(struct tvq_region *r, uint64_t iova, uint64_t len, void *va, uint32_t perm)
+static inline void lab_region(struct tvq_region *r, uint64_t iova, uint64_t len, void *va,
+			      uint32_t perm)
 {
 	*r = (struct tvq_region){ .iova = iova, .len = len, .va = va, .perm = perm };
 }
@@ -82,7 +83,8 @@ static inline void lab_view(struct tvq_dma_view *v, const struct tvq_dma_table *
 }
 
 /* Memory and address space, and the driver half; the device half is for the test to start. */
-static inline void lab_open(struct lab *l, bool packed, uint16_t size, bool event_idx, uint16_t indirect_max)
+static inline void lab_open(struct lab *l, bool packed, uint16_t size, bool event_idx,
+			    uint16_t indirect_max)
 {
 	const uint32_t rw = TVQ_DMA_READ | TVQ_DMA_WRITE;
 	unsigned int i;
@@ -98,19 +100,27 @@ static inline void lab_open(struct lab *l, bool packed, uint16_t size, bool even
 		l->data[i] = malloc(LAB_REGION_BYTES);
 		assert_non_null(l->data[i]);
 		memset(l->data[i], 0, LAB_REGION_BYTES);
-		lab_region(&l->table->r[i + 1], LAB_DATA_IOVA + i * LAB_REGION_BYTES, LAB_REGION_BYTES,
-			   l->data[i], rw);
+		lab_region(&l->table->r[i + 1], LAB_DATA_IOVA + i * LAB_REGION_BYTES,
+			   LAB_REGION_BYTES, l->data[i], rw);
 	}
 	lab_view(&l->view, l->table);
 	l->drv_cfg = (struct tvq_drv_ring_cfg){
-		.packed = packed, .event_idx = event_idx, .indirect = indirect_max != 0,
-		.size = size, .mem = l->ring_mem, .iova = LAB_RING_IOVA,
+		.packed = packed,
+		.event_idx = event_idx,
+		.indirect = indirect_max != 0,
+		.size = size,
+		.mem = l->ring_mem,
+		.iova = LAB_RING_IOVA,
 	};
 	l->drv = tvq_drv_ring_new(&tvq_os_host, &l->drv_cfg, indirect_max);
 	assert_non_null(l->drv);
 	l->cfg = (struct tvq_ring_cfg){
-		.packed = packed, .event_idx = event_idx, .indirect = indirect_max != 0, .size = size,
-		.avail_idx = packed ? 0x8000 : 0, .used_idx = packed ? 0x8000 : 0,
+		.packed = packed,
+		.event_idx = event_idx,
+		.indirect = indirect_max != 0,
+		.size = size,
+		.avail_idx = packed ? 0x8000 : 0,
+		.used_idx = packed ? 0x8000 : 0,
 	};
 	tvq_drv_ring_areas(l->drv, &l->cfg.desc, &l->cfg.driver, &l->cfg.device);
 }

@@ -63,12 +63,13 @@ static void blk_up(struct blk_lab *b, const struct variant *v, uint64_t features
 static void blk_down(struct blk_lab *b)
 {
 	tvq_blk_free(b->blk);
-	lab_down(&b->l);
+	lab_down_device(&b->l);
 	if (b->worker) {
 		tvq_loop_stop(b->worker);
 		tvq_loop_join(b->worker);
 		tvq_loop_free(b->worker);
 	}
+	lab_down(&b->l);
 }
 
 static uint32_t rnd_state;

@@ -402,7 +402,9 @@ static void change_during_a_round_waits_for_a_round_of_its_own(void **state)
 	tvq_space_add_user(s, &a.user);
 	tvq_space_add_user(s, &b.user);
 	assert_int_equal(tvq_space_unmap(s, 0x1000, 0x1000, &w[0].done), 0);
-	/* a has refreshed already and may hold the table of now; what goes from here on is in it. */
+	/*
+	 * a has refreshed already and may hold the table of now; what goes from here on is in it.
+	 */
 	answer(&a, s);
 	assert_int_equal(tvq_space_unmap(s, 0x2000, 0x1000, &w[1].done), 0);
 	assert_int_equal(tvq_space_unmap(s, 0x3000, 0x1000, &w[2].done), 0);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Address spaces whose memory comes and goes under workers on threads of their own. Each worker writes
- * through its view without any lock, and holds requests begun before a change for some turns after it. The
- * memory is unmapped for good when an unmap is done: a completion that comes too early ends the test by
- * SIGSEGV, or is a data race for ThreadSanitizer.
+ * Address spaces whose memory comes and goes under workers on threads of their own. Each worker
+ * writes through its view without any lock, and holds requests begun before a change for some turns
+ * after it. The memory is unmapped for good when an unmap is done: a completion that comes too
+ * early ends the test by SIGSEGV, or is a data race for ThreadSanitizer.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,7 +35,10 @@ static void piece_put(struct tvq_mapping *m)
 {
 	struct piece *p = (struct piece *)m;
 
-	/* For ThreadSanitizer, which does not look into munmap: a worker's write to it is a race with this. */
+	/*
+	 * For ThreadSanitizer, which does not look into munmap: a worker's write to it is a race
+	 * with this.
+	 */
 	memset(p->va, 0xee, LEN);
 	munmap(p->va, LEN);
 	free(p);

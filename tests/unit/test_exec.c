@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The freestanding core of the executors: messages, pollers, timers, and the race of sleep and wake. */
+/*
+ * The freestanding core of the executors: messages, pollers, timers, and the race of sleep and
+ * wake.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -560,8 +563,8 @@ static void locals_are_released_last_slot_first(void **state)
 /* Sleeping */
 
 /*
- * A sleeper on a semaphore: it has no timeout, so a wake-up that is lost hangs the test (and the harness'
- * time limit reports it).
+ * A sleeper on a semaphore: it has no timeout, so a wake-up that is lost hangs the test (and the
+ * harness' time limit reports it).
  */
 struct sleeper {
 	struct tvq_exec exec;

@@ -361,8 +361,8 @@ static void memory_truncated_under_io_is_found_within_a_batch_and_harms_nobody_e
 }
 
 /*
- * Two threads fault on the same mapping at once, again and again, while a third one maps and unmaps. They wait
- * for each other without sleeping, or one would come too late each time.
+ * Two threads fault on the same mapping at once, again and again, while a third one maps and
+ * unmaps. They wait for each other without sleeping, or one would come too late each time.
  */
 struct toucher {
 	atomic_uint round, finished;
@@ -373,8 +373,10 @@ enum { TOUCH_ROUNDS = 1000 };
 
 static void touch_in_round(struct toucher *t, unsigned int round)
 {
-	while (atomic_load(&t->round) != round)
-		sched_yield();
+	for (unsigned int spins = 1; atomic_load(&t->round) != round; spins++) {
+		if (spins % 4096 == 0)
+			sched_yield();
+	}
 	(void)*(volatile uint8_t *)atomic_load(&t->va);
 	atomic_fetch_add(&t->finished, 1);
 }
@@ -420,7 +422,10 @@ static void loss_that_two_threads_find_at_once_counts_once(void **state)
 		struct tvq_mapping *m;
 		uint8_t *va;
 
-		/* The one that churns is for the first rounds; the rest have the machine to themselves. */
+		/*
+		 * The one that churns is for the first rounds; the rest have the machine to
+		 * themselves.
+		 */
 		if (i == TOUCH_ROUNDS / 4)
 			atomic_store(&stop, true);
 		assert_int_equal(tvq_mapping_fd(fd, 0, PAGE, true, &m, &va), 0);

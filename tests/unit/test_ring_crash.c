@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A device half that dies at any instruction. It runs in a child, one instruction at a time; whenever ring or
- * in-flight area have changed, what they hold is what a device dying there would leave behind. Each such state
- * is copied and recovered by another device half, whose driver has to get each buffer once.
+ * A device half that dies at any instruction. It runs in a child, one instruction at a time;
+ * whenever ring or in-flight area have changed, what they hold is what a device dying there would
+ * leave behind. Each such state is copied and recovered by another device half, whose driver has to
+ * get each buffer once.
  */
 #include <sched.h>
 #include <signal.h>
@@ -13,28 +14,35 @@
 #include "ring/driver_priv.h"
 #include "ring_lab.h"
 
-#define BUFFERS 5
+#define BUFFERS	   5
 #define MOST_STEPS 3000000
 
 static int tokens[BUFFERS];
 
-/* Both labs go through the same: the one that the child works on, and the one in which states are tried. */
+/*
+ * Both labs go through the same: the one that the child works on, and the one in which states are
+ * tried.
+ */
 struct twin {
 	struct lab live, trial;
-	void *driver;		/* the trial's driver half as it is before anything is returned */
-	uint8_t *seen;		/* ring and area as last tried */
+	void *driver;  /* the trial's driver half as it is before anything is returned */
+	uint8_t *seen; /* ring and area as last tried */
 	unsigned int states;
 };
 
 static void add(struct lab *l, unsigned int i)
 {
-	const struct tvq_sg sg[2] = { { LAB_DATA_IOVA + 64 * i, 16 }, { LAB_DATA_IOVA + 64 * i + 32, 8 } };
+	const struct tvq_sg sg[2] = { { LAB_DATA_IOVA + 64 * i, 16 },
+				      { LAB_DATA_IOVA + 64 * i + 32, 8 } };
 
 	assert_int_equal(tvq_drv_ring_add(l->drv, sg, 1, 1, &tokens[i]), 0);
 	tvq_drv_ring_publish(l->drv);
 }
 
-/* Both sides are brought to the same place of the ring by n buffers, then all buffers are made available. */
+/*
+ * Both sides are brought to the same place of the ring by n buffers, then all buffers are made
+ * available.
+ */
 static void prepare(struct lab *l, bool packed, uint16_t size, unsigned int n)
 {
 	struct lab_chain lc;
@@ -90,7 +98,10 @@ static unsigned int get_all(struct lab *l)
 	return got;
 }
 
-/* The state in the trial's ring and area: what is not used comes again, once and in order, and no more. */
+/*
+ * The state in the trial's ring and area: what is not used comes again, once and in order, and no
+ * more.
+ */
 static void recover(struct twin *t)
 {
 	struct lab *l = &t->trial;
@@ -172,8 +183,8 @@ static void die_at_each_instruction(bool packed, uint16_t size, unsigned int sta
 	assert_true(WIFEXITED(status) && !WEXITSTATUS(status));
 	/* Each of five buffers alone changes more than three words. */
 	assert_true(t->states > 15);
-	print_message("%s ring of %u from %u: %u states in %u instructions\n", packed ? "packed" : "split",
-		      size, start, t->states, steps);
+	print_message("%s ring of %u from %u: %u states in %u instructions\n",
+		      packed ? "packed" : "split", size, start, t->states, steps);
 	lab_close(&t->live);
 	lab_close(&t->trial);
 	free(t->driver);
@@ -215,8 +226,10 @@ static void share_a_core(void)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(split_device_that_dies_at_any_instruction_loses_and_repeats_nothing),
-		cmocka_unit_test(packed_device_that_dies_at_any_instruction_loses_and_repeats_nothing),
+		cmocka_unit_test(
+			split_device_that_dies_at_any_instruction_loses_and_repeats_nothing),
+		cmocka_unit_test(
+			packed_device_that_dies_at_any_instruction_loses_and_repeats_nothing),
 	};
 
 	share_a_core();

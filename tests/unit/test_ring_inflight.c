@@ -3,26 +3,35 @@
 #include "ring_lab.h"
 
 #define SIZE 8
-#define RW (TVQ_DMA_READ | TVQ_DMA_WRITE)
+#define RW   (TVQ_DMA_READ | TVQ_DMA_WRITE)
 
 static struct lab lab;
 static int tokens[SIZE];
 
 /* The areas by the offsets that vhost-user gives them. */
-#define VERSION 8
-#define DESC_NUM 10
+#define VERSION		  8
+#define DESC_NUM	  10
 #define S_LAST_BATCH_HEAD 12
-#define S_USED_IDX 14
-#define P_FREE_HEAD 12
-#define P_OLD_FREE_HEAD 14
-#define P_USED_IDX 16
-#define P_OLD_USED_IDX 18
-#define P_USED_WRAP 20
-#define P_OLD_USED_WRAP 21
+#define S_USED_IDX	  14
+#define P_FREE_HEAD	  12
+#define P_OLD_FREE_HEAD	  14
+#define P_USED_IDX	  16
+#define P_OLD_USED_IDX	  18
+#define P_USED_WRAP	  20
+#define P_OLD_USED_WRAP	  21
 
 enum { S_INFLIGHT = 0, S_NEXT = 6, S_COUNTER = 8 };
-enum { P_INFLIGHT = 0, P_NEXT = 2, P_LAST = 4, P_NUM = 6, P_COUNTER = 8, P_ID = 16, P_FLAGS = 18,
-       P_LEN = 20, P_ADDR = 24 };
+enum {
+	P_INFLIGHT = 0,
+	P_NEXT = 2,
+	P_LAST = 4,
+	P_NUM = 6,
+	P_COUNTER = 8,
+	P_ID = 16,
+	P_FLAGS = 18,
+	P_LEN = 20,
+	P_ADDR = 24
+};
 
 static uint16_t *u16(size_t off)
 {
@@ -41,7 +50,8 @@ static size_t entry(unsigned int i, size_t off)
 
 static void add(unsigned int i)
 {
-	const struct tvq_sg sg[2] = { { LAB_DATA_IOVA + 64 * i, 16 }, { LAB_DATA_IOVA + 64 * i + 32, 8 } };
+	const struct tvq_sg sg[2] = { { LAB_DATA_IOVA + 64 * i, 16 },
+				      { LAB_DATA_IOVA + 64 * i + 32, 8 } };
 
 	assert_int_equal(tvq_drv_ring_add(lab.drv, sg, 1, 1, &tokens[i]), 0);
 	tvq_drv_ring_publish(lab.drv);
@@ -304,6 +314,34 @@ static void split_batch_that_was_published_is_not_done_again(void **state)
 	assert_int_equal(lab_take1(&lab, &left), 0);
 }
 
+/*
+ * TQ-131: AVAIL_INDEX does not count, so that whoever recovers the area later finds the same
+ * position.
+ */
+static void split_ring_with_a_new_area_goes_on_at_the_used_index(void **state)
+{
+	struct lab_chain lc;
+	uint16_t a, u;
+
+	(void)state;
+	add(0);
+	take(&lc);
+	tvq_ring_add_used(&lab.ring, &lc.c, 0);
+	tvq_ring_flush(&lab.ring);
+	add(1);
+	memset(lab.area, 0, lab.area_bytes);
+	lab.cfg.avail_idx = 7;
+	assert_int_equal(lab_start(&lab), 0);
+	tvq_ring_position(&lab.ring, &a, &u);
+	assert_int_equal(a, 1);
+	assert_int_equal(u, 1);
+	take(&lc);
+	assert_int_equal(buffer_of(&lc), 1);
+	assert_int_equal(lab_start(&lab), 0);
+	take(&lc);
+	assert_int_equal(buffer_of(&lc), 1);
+}
+
 /* TQ-131 */
 static void split_area_that_disagrees_with_the_ring_is_refused(void **state)
 {
@@ -315,7 +353,7 @@ static void split_area_that_disagrees_with_the_ring_is_refused(void **state)
 	take(&lc);
 	*u16(S_USED_IDX) = 1;
 	assert_int_equal(lab_start(&lab), -EBADMSG);
-	*u16(S_USED_IDX) = (uint16_t)-(SIZE + 1);
+	*u16(S_USED_IDX) = (uint16_t) - (SIZE + 1);
 	assert_int_equal(lab_start(&lab), -EBADMSG);
 	*u16(S_USED_IDX) = 0;
 	lab.area[entry(5, S_INFLIGHT)] = 1;
@@ -406,8 +444,8 @@ static void packed_area_shows_what_is_in_flight_where_vhost_user_puts_it(void **
 }
 
 /*
- * TQ-131: another device died while it returned a batch of two; whether the ring shows the first of them
- * decides.
+ * TQ-131: another device died while it returned a batch of two; whether the ring shows the first of
+ * them decides.
  */
 static void packed_batch_is_undone_or_completed_as_the_ring_says(void **state)
 {
@@ -452,17 +490,31 @@ static void packed_links_and_numbers_that_cannot_be_are_refused(void **state)
 {
 	/* Entries 0-1 and 2-3 are in flight, 4 to 7 free. */
 	const struct change changes[] = {
-		{ P_USED_IDX, 2, SIZE }, { P_OLD_USED_IDX, 2, SIZE }, { P_USED_WRAP, 1, 2 },
+		{ P_USED_IDX, 2, SIZE },
+		{ P_OLD_USED_IDX, 2, SIZE },
+		{ P_USED_WRAP, 1, 2 },
 		{ P_OLD_USED_WRAP, 1, 2 },
 		/* free lists that loop, end early, or run into a chain */
-		{ entry(7, P_NEXT), 2, 4 }, { entry(5, P_NEXT), 2, SIZE }, { entry(7, P_NEXT), 2, 3 },
-		{ P_OLD_FREE_HEAD, 2, 5 }, { P_OLD_FREE_HEAD, 2, SIZE }, { P_OLD_FREE_HEAD, 2, 1 },
-		{ entry(0, P_NUM), 2, 0 }, { entry(0, P_NUM), 2, 3 }, { entry(0, P_NUM), 2, SIZE + 1 },
+		{ entry(7, P_NEXT), 2, 4 },
+		{ entry(5, P_NEXT), 2, SIZE },
+		{ entry(7, P_NEXT), 2, 3 },
+		{ P_OLD_FREE_HEAD, 2, 5 },
+		{ P_OLD_FREE_HEAD, 2, SIZE },
+		{ P_OLD_FREE_HEAD, 2, 1 },
+		{ entry(0, P_NUM), 2, 0 },
+		{ entry(0, P_NUM), 2, 3 },
+		{ entry(0, P_NUM), 2, SIZE + 1 },
 		{ entry(0, P_NUM), 2, 1 },
-		{ entry(0, P_LAST), 2, 0 }, { entry(0, P_LAST), 2, SIZE }, { entry(0, P_NEXT), 2, 0 },
-		{ entry(0, P_NEXT), 2, SIZE }, { entry(0, P_NEXT), 2, 4 }, { entry(0, P_NEXT), 2, 3 },
-		{ entry(1, P_INFLIGHT), 1, 1 }, { entry(0, P_INFLIGHT), 1, 0 },
-		{ entry(1, P_ID), 2, SIZE }, { entry(1, P_ID), 2, 1 },
+		{ entry(0, P_LAST), 2, 0 },
+		{ entry(0, P_LAST), 2, SIZE },
+		{ entry(0, P_NEXT), 2, 0 },
+		{ entry(0, P_NEXT), 2, SIZE },
+		{ entry(0, P_NEXT), 2, 4 },
+		{ entry(0, P_NEXT), 2, 3 },
+		{ entry(1, P_INFLIGHT), 1, 1 },
+		{ entry(0, P_INFLIGHT), 1, 0 },
+		{ entry(1, P_ID), 2, SIZE },
+		{ entry(1, P_ID), 2, 1 },
 	};
 	struct lab_chain lc;
 	uint8_t saved[32 + 32 * SIZE];
@@ -508,7 +560,8 @@ static void packed_copies_that_break_the_rules_break_the_queue(void **state)
 	memcpy(saved, lab.area, sizeof(saved));
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		memcpy(lab.area, saved, sizeof(saved));
-		memcpy(lab.area + cases[i].change.at, &cases[i].change.value, cases[i].change.bytes);
+		memcpy(lab.area + cases[i].change.at, &cases[i].change.value,
+		       cases[i].change.bytes);
 		assert_int_equal(lab_start(&lab), 0);
 		assert_int_equal(lab_take1(&lab, &lc), cases[i].err);
 		assert_int_equal(lab_take1(&lab, &lc), cases[i].err);
@@ -530,7 +583,8 @@ static void largest_area_is_recovered_in_bounded_time(void **state)
 		lab.area[entry(i, S_INFLIGHT)] = 1;
 		*u64(entry(i, S_COUNTER)) = i & 1 ? i : 100000 - i;
 	}
-	((struct vring_avail *)(void *)(lab.ring_mem + (lab.cfg.driver - LAB_RING_IOVA)))->idx = 32768;
+	((struct vring_avail *)(void *)(lab.ring_mem + (lab.cfg.driver - LAB_RING_IOVA)))->idx =
+		32768;
 	assert_int_equal(lab_start(&lab), 0);
 	for (i = 0; i < 32768; i++) {
 		assert_int_equal(lab_take1(&lab, &lc), 1);
@@ -559,6 +613,7 @@ int main(void)
 		P(writes_into_the_area_are_logged),
 		S(split_area_shows_what_is_in_flight_where_vhost_user_puts_it),
 		S(split_batch_that_was_published_is_not_done_again),
+		S(split_ring_with_a_new_area_goes_on_at_the_used_index),
 		S(split_area_that_disagrees_with_the_ring_is_refused),
 		S(split_links_and_marks_that_cannot_be_are_refused),
 		S(split_area_for_a_larger_queue_is_taken),

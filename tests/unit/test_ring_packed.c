@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The device half of a packed ring against drivers that break the rules, or use them to the full. */
+/*
+ * The device half of a packed ring against drivers that break the rules, or use them to the full.
+ */
 #include "ring_lab.h"
 
-#define SIZE 7
-#define NEXT VRING_DESC_F_NEXT
-#define WRITE VRING_DESC_F_WRITE
+#define SIZE	 7
+#define NEXT	 VRING_DESC_F_NEXT
+#define WRITE	 VRING_DESC_F_WRITE
 #define INDIRECT VRING_DESC_F_INDIRECT
-#define DATA LAB_DATA_IOVA
+#define DATA	 LAB_DATA_IOVA
 
 static struct lab lab;
 /* Where the next descriptor goes, as a driver counts. */
@@ -26,7 +28,10 @@ static struct vring_packed_desc_event *event(uint64_t iova)
 static void put(uint64_t addr, uint32_t len, uint16_t flags, uint16_t id)
 {
 	descs()[slot] = (struct vring_packed_desc){
-		.addr = addr, .len = len, .id = id, .flags = flags | tvq_packed_avail_flags(wrap),
+		.addr = addr,
+		.len = len,
+		.id = id,
+		.flags = flags | tvq_packed_avail_flags(wrap),
 	};
 	if (++slot == lab.cfg.size) {
 		slot = 0;
@@ -104,9 +109,12 @@ static void start_refuses_bad_sizes_and_misaligned_areas(void **state)
 static void start_refuses_positions_that_the_ring_does_not_have(void **state)
 {
 	static const uint16_t bad[][2] = {
-		{ 0x8000 | SIZE, 0x8000 }, { 0x8000, SIZE }, { 0xffff, 0xffff },
+		{ 0x8000 | SIZE, 0x8000 },
+		{ 0x8000, SIZE },
+		{ 0xffff, 0xffff },
 		/* used before available, by more than a ring */
-		{ 0x8002, 0x8003 }, { 0x0003, 0x8002 },
+		{ 0x8002, 0x8003 },
+		{ 0x0003, 0x8002 },
 	};
 	static const uint16_t good[][2] = {
 		{ 0x8000, 0x8000 }, { 6, 6 }, { 0x8003, 0x8002 }, { 0x8002, 0x0002 }, { 1, 0x8006 },

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The driver half against the device half, by random operations that are compared with a plain model: a list
- * of buffers, each with what it has to hold, in the state in which it is.
+ * The driver half against the device half, by random operations that are compared with a plain
+ * model: a list of buffers, each with what it has to hold, in the state in which it is.
  */
 #include "ring_lab.h"
 
-#define SLOTS 64		/* buffers that the model has at most at once */
+#define SLOTS	   64 /* buffers that the model has at most at once */
 #define SLOT_BYTES (LAB_REGIONS * LAB_REGION_BYTES / SLOTS)
-#define MAX_SG 7
-#define FILL 0xee
+#define MAX_SG	   7
+#define FILL	   0xee
 
 enum slot_state { IDLE, ADDED, PUBLISHED, TAKEN, RECORDED, USED };
 
@@ -17,8 +17,8 @@ struct slot {
 	struct tvq_sg sg[MAX_SG];
 	unsigned int n_out, n_in;
 	uint32_t out_len, in_len, written;
-	uint64_t pattern;	/* what out bytes hold and in bytes get */
-	uint64_t order;		/* of taking */
+	uint64_t pattern; /* what out bytes hold and in bytes get */
+	uint64_t order;	  /* of taking */
 	struct lab_chain chain;
 };
 
@@ -35,7 +35,8 @@ struct model {
 	bool device_sleeps, driver_sleeps;
 	unsigned int notified_since_on, interrupted_since_on;
 	bool notify_wanted, interrupt_wanted;
-	unsigned int resubmit;	/* so many of the fifo were taken before the device half was replaced */
+	unsigned int
+		resubmit; /* so many of the fifo were taken before the device half was replaced */
 	bool owes_interrupt;
 	uint64_t order;
 	unsigned int free_desc;
@@ -179,7 +180,10 @@ static void op_take(struct model *m)
 	assert_non_null(spare);
 	if (again && expect > m->resubmit)
 		expect = m->resubmit;
-	/* The model knows which buffers are next; where it knows none, any chain that comes is wrong. */
+	/*
+	 * The model knows which buffers are next; where it knows none, any chain that comes is
+	 * wrong.
+	 */
 	for (i = 0; i < want; i++)
 		c[i] = lab_chain(i < m->n_fifo ? &m->slot[m->fifo[i]].chain : &spare[i], LAB_SEGS);
 	if (m->n_fifo)
@@ -287,7 +291,10 @@ static void op_get(struct model *m)
 	struct slot *s = tvq_drv_ring_get(m->lab.drv, &written);
 
 	assert_false(tvq_drv_ring_broken(m->lab.drv));
-	/* Buffers come back in the order in which they were recorded, and no earlier than the flush. */
+	/*
+	 * Buffers come back in the order in which they were recorded, and no earlier than the
+	 * flush.
+	 */
 	if (!m->n_done || m->slot[m->done[0]].state != USED) {
 		assert_null(s);
 		return;
@@ -349,8 +356,9 @@ static int by_order(const struct model *m, unsigned int a, unsigned int b)
 }
 
 /*
- * The device half is gone between two calls, and another one starts over the in-flight area. What was taken,
- * or recorded and not published, has to come again, in the order of taking and before anything else.
+ * The device half is gone between two calls, and another one starts over the in-flight area. What
+ * was taken, or recorded and not published, has to come again, in the order of taking and before
+ * anything else.
  */
 static void op_crash(struct model *m)
 {
@@ -468,8 +476,9 @@ static void split_halves_agree_with_the_model_at_every_size(void **state)
 
 static void packed_halves_agree_with_the_model_at_odd_sizes(void **state)
 {
-	static const uint16_t sizes[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 16, 31, 33, 64, 100, 127, 255,
-					  256, 257, 1000, 1024, 4097, 10007, 32767, 32768 };
+	static const uint16_t sizes[] = { 1,   2,    3,	   4,	 5,	6,     7,    8,	  9,
+					  13,  16,   31,   33,	 64,	100,   127,  255, 256,
+					  257, 1000, 1024, 4097, 10007, 32767, 32768 };
 	uint64_t seed = 0x9ac4ed;
 	unsigned int i;
 
@@ -477,8 +486,8 @@ static void packed_halves_agree_with_the_model_at_odd_sizes(void **state)
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		run_all(true, sizes[i], false, 12000, 0x9ac4ed00 + i);
 	for (i = 0; i < 24; i++)
-		run_all(true, (uint16_t)(1 + lab_below(&seed, i < 12 ? 90 : TVQ_RING_MAX_SIZE)), false,
-			4000, 0x9ac4ee00 + i);
+		run_all(true, (uint16_t)(1 + lab_below(&seed, i < 12 ? 90 : TVQ_RING_MAX_SIZE)),
+			false, 4000, 0x9ac4ee00 + i);
 }
 
 static void halves_agree_while_indexes_wrap_many_times(void **state)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The two halves in two processes at the same time, over one memfd that each has mapped at an address of its
- * own: nothing is shared but what virtio shares. Notifications and interrupts are eventfds, and both sides
- * sleep whenever they may: a wake-up that is lost hangs the test.
+ * The two halves in two processes at the same time, over one memfd that each has mapped at an
+ * address of its own: nothing is shared but what virtio shares. Notifications and interrupts are
+ * eventfds, and both sides sleep whenever they may: a wake-up that is lost hangs the test.
  */
 #include <poll.h>
 #include <signal.h>
@@ -14,11 +14,11 @@
 
 #include "ring_lab.h"
 
-#define RING_BYTES (1u << 20)
-#define DEPTH 32
-#define SLOT 4096
-#define MEM_BYTES (RING_BYTES + DEPTH * SLOT)
-#define MEM_IOVA 0x100000000ull
+#define RING_BYTES  (1u << 20)
+#define DEPTH	    32
+#define SLOT	    4096
+#define MEM_BYTES   (RING_BYTES + DEPTH * SLOT)
+#define MEM_IOVA    0x100000000ull
 #define PATIENCE_MS 20000
 
 struct link {
@@ -63,7 +63,10 @@ static uint8_t answer(uint32_t request, uint32_t i)
 	return (uint8_t)(request * 13 - i);
 }
 
-/* Serves one request: its number, then bytes that have to be its question; answers all that is writable. */
+/*
+ * Serves one request: its number, then bytes that have to be its question; answers all that is
+ * writable.
+ */
 static void serve(struct tvq_ring *r, struct tvq_chain *c)
 {
 	uint32_t request, i, k = 0, seg;
@@ -81,7 +84,10 @@ static void serve(struct tvq_ring *r, struct tvq_chain *c)
 	tvq_ring_add_used(r, c, k);
 }
 
-/* The device's process: serves in batches, the last of a batch first, until total requests are done. */
+/*
+ * The device's process: serves in batches, the last of a batch first, until total requests are
+ * done.
+ */
 static void device_process(const struct link *k)
 {
 	struct tvq_dma_table *t = calloc(1, sizeof(*t) + sizeof(t->r[0]));
@@ -96,7 +102,8 @@ static void device_process(const struct link *k)
 	if (!t)
 		_exit(14);
 	t->n = 1;
-	lab_region(&t->r[0], MEM_IOVA, MEM_BYTES, map_at(k, 0x700000000000ull), TVQ_DMA_READ | TVQ_DMA_WRITE);
+	lab_region(&t->r[0], MEM_IOVA, MEM_BYTES, map_at(k, 0x700000000000ull),
+		   TVQ_DMA_READ | TVQ_DMA_WRITE);
 	lab_view(&view, t);
 	if (tvq_ring_start(&ring, &k->cfg, &view, NULL))
 		_exit(15);
@@ -125,7 +132,7 @@ static void device_process(const struct link *k)
 struct client {
 	struct tvq_drv_ring *drv;
 	uint8_t *mem;
-	uint32_t request[DEPTH];	/* 0: none */
+	uint32_t request[DEPTH]; /* 0: none */
 	uint32_t in_len[DEPTH];
 	unsigned int sent, got;
 	uint64_t seed;
@@ -137,8 +144,10 @@ static bool send_one(struct client *cl, unsigned int slot)
 	const uint64_t iova = MEM_IOVA + RING_BYTES + slot * SLOT;
 	const uint32_t out = lab_below(&cl->seed, 60), in = lab_below(&cl->seed, 600);
 	struct tvq_sg sg[4] = {
-		{ iova, 4 + out / 2 }, { iova + 4 + out / 2, out - out / 2 },
-		{ iova + 1024, in / 3 }, { iova + 2048, in - in / 3 },
+		{ iova, 4 + out / 2 },
+		{ iova + 4 + out / 2, out - out / 2 },
+		{ iova + 1024, in / 3 },
+		{ iova + 2048, in - in / 3 },
 	};
 	const uint32_t request = cl->sent + 1;
 	uint32_t i;
@@ -165,7 +174,8 @@ static void check_one(struct client *cl, uint32_t *token, uint32_t written)
 	assert_true(*token != 0);
 	assert_int_equal(written, in);
 	for (i = 0; i < in; i++)
-		assert_int_equal(i < in / 3 ? at[1024 + i] : at[2048 + i - in / 3], answer(*token, i));
+		assert_int_equal(i < in / 3 ? at[1024 + i] : at[2048 + i - in / 3],
+				 answer(*token, i));
 	*token = 0;
 	cl->got++;
 }
@@ -198,7 +208,10 @@ static void link_up(struct link *k, struct client *cl, bool packed, uint16_t siz
 		    bool indirect)
 {
 	struct tvq_drv_ring_cfg cfg = {
-		.packed = packed, .event_idx = event_idx, .indirect = indirect, .size = size,
+		.packed = packed,
+		.event_idx = event_idx,
+		.indirect = indirect,
+		.size = size,
 		.iova = MEM_IOVA,
 	};
 
@@ -215,8 +228,12 @@ static void link_up(struct link *k, struct client *cl, bool packed, uint16_t siz
 	cl->drv = tvq_drv_ring_new(&tvq_os_host, &cfg, indirect ? 4 : 0);
 	assert_non_null(cl->drv);
 	k->cfg = (struct tvq_ring_cfg){
-		.packed = packed, .event_idx = event_idx, .indirect = indirect, .size = size,
-		.avail_idx = packed ? 0x8000 : 0, .used_idx = packed ? 0x8000 : 0,
+		.packed = packed,
+		.event_idx = event_idx,
+		.indirect = indirect,
+		.size = size,
+		.avail_idx = packed ? 0x8000 : 0,
+		.used_idx = packed ? 0x8000 : 0,
 	};
 	tvq_drv_ring_areas(cl->drv, &k->cfg.desc, &k->cfg.driver, &k->cfg.device);
 }
@@ -268,8 +285,8 @@ static void packed_halves_in_two_processes_lose_no_buffer_and_no_wake_up(void **
 }
 
 /*
- * Plays a driver that writes descriptors, most of them good, where and while the device reads them, until it
- * is killed.
+ * Plays a driver that writes descriptors, most of them good, where and while the device reads them,
+ * until it is killed.
  */
 static void scribble(const struct link *k, uint8_t *mem, uint64_t seed)
 {
@@ -278,20 +295,26 @@ static void scribble(const struct link *k, uint8_t *mem, uint64_t seed)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (;;) {
-		uint64_t v = lab_random(&seed), i = lab_below(&seed, k->cfg.size), tail = v >> 40 & 0xff;
+		uint64_t v = lab_random(&seed), i = lab_below(&seed, k->cfg.size),
+			 tail = v >> 40 & 0xff;
 
 		switch (v % 4) {
 		case 0:
-			__atomic_store_n(&desc[i].addr, (v & 0xf0 ? MEM_IOVA : 0) + (v >> 20) % MEM_BYTES,
+			__atomic_store_n(&desc[i].addr,
+					 (v & 0xf0 ? MEM_IOVA : 0) + (v >> 20) % MEM_BYTES,
 					 __ATOMIC_RELAXED);
 			break;
 		case 1:
-			/* Length, then flags and next, or id and flags; rarely a table or an odd number. */
+			/*
+			 * Length, then flags and next, or id and flags; rarely a table or an odd
+			 * number.
+			 */
 			if ((v & 0xf00) == 0)
 				tail = 64;
 			if (k->cfg.packed)
-				tail |= lab_random(&seed) % 17 << 32 | (v >> 12 & 1) << 55 | (v >> 13 & 1) << 63 |
-					((v & 0xf00) == 0) * (4ull << 48) | (v >> 14 & 3) << 48;
+				tail |= lab_random(&seed) % 17 << 32 | (v >> 12 & 1) << 55 |
+					(v >> 13 & 1) << 63 | ((v & 0xf00) == 0) * (4ull << 48) |
+					(v >> 14 & 3) << 48;
 			else
 				tail |= (v >> 14 & 3) << 32 | ((v & 0xf00) == 0) * (4ull << 32) |
 					lab_random(&seed) % 17 << 48;
@@ -370,9 +393,12 @@ static void survive(bool packed)
 	lab_region(&t->r[0], MEM_IOVA, MEM_BYTES, cl.mem, TVQ_DMA_READ | TVQ_DMA_WRITE);
 	lab_view(&view, t);
 	for (i = 0; i < 20000000 && taken < 50000; i++) {
-		k.cfg.avail_idx = packed ? (uint16_t)((i & 16) << 11 | i % 16) :
-			__atomic_load_n((uint16_t *)(void *)(cl.mem + k.cfg.driver - MEM_IOVA + 2),
-					__ATOMIC_RELAXED) - (uint16_t)(i % 17);
+		k.cfg.avail_idx =
+			packed ? (uint16_t)((i & 16) << 11 | i % 16)
+			       : __atomic_load_n(
+					 (uint16_t *)(void *)(cl.mem + k.cfg.driver - MEM_IOVA + 2),
+					 __ATOMIC_RELAXED) -
+					 (uint16_t)(i % 17);
 		k.cfg.used_idx = k.cfg.avail_idx;
 		taken += serve_scribbler(&ring, &k.cfg, &view, cl.mem);
 	}
@@ -386,7 +412,8 @@ static void survive(bool packed)
 }
 
 /* TQ-025 TQ-121 */
-static void driver_that_alters_the_ring_meanwhile_never_gets_a_segment_outside_the_space(void **state)
+static void
+driver_that_alters_the_ring_meanwhile_never_gets_a_segment_outside_the_space(void **state)
 {
 	(void)state;
 	survive(false);
@@ -398,7 +425,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(split_halves_in_two_processes_lose_no_buffer_and_no_wake_up),
 		cmocka_unit_test(packed_halves_in_two_processes_lose_no_buffer_and_no_wake_up),
-		cmocka_unit_test(driver_that_alters_the_ring_meanwhile_never_gets_a_segment_outside_the_space),
+		cmocka_unit_test(
+			driver_that_alters_the_ring_meanwhile_never_gets_a_segment_outside_the_space),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,11 +2,11 @@
 /* The device half of a split ring against drivers that break the rules, or use them to the full. */
 #include "ring_lab.h"
 
-#define SIZE 8
-#define NEXT VRING_DESC_F_NEXT
-#define WRITE VRING_DESC_F_WRITE
+#define SIZE	 8
+#define NEXT	 VRING_DESC_F_NEXT
+#define WRITE	 VRING_DESC_F_WRITE
 #define INDIRECT VRING_DESC_F_INDIRECT
-#define DATA LAB_DATA_IOVA
+#define DATA	 LAB_DATA_IOVA
 
 static struct lab lab;
 
@@ -357,7 +357,10 @@ static void chain_with_more_segments_than_room_keeps_its_first_ones_and_its_last
 
 	(void)state;
 	for (i = 0; i < 6; i++)
-		put(i, DATA + 100 * i, 10 + i, i < 3 ? NEXT : i < 5 ? NEXT | WRITE : WRITE,
+		put(i, DATA + 100 * i, 10 + i,
+		    i < 3   ? NEXT
+		    : i < 5 ? NEXT | WRITE
+			    : WRITE,
 		    (uint16_t)(i + 1));
 	offer(0);
 	assert_int_equal(tvq_ring_take(&lab.ring, &c, 1), 1);
@@ -370,7 +373,9 @@ static void chain_with_more_segments_than_room_keeps_its_first_ones_and_its_last
 	assert_int_equal(lc.seg[2].len, 15);
 	assert_int_equal(c->out_len, 10 + 11 + 12);
 	assert_int_equal(c->in_len, 13 + 14 + 15);
-	/* As many segments as there is room are no reason to refuse; and the flag does not stick. */
+	/*
+	 * As many segments as there is room are no reason to refuse; and the flag does not stick.
+	 */
 	c->max_seg = 6;
 	offer(0);
 	assert_int_equal(tvq_ring_take(&lab.ring, &c, 1), 1);
@@ -595,7 +600,9 @@ static void batch_of_long_chains_is_cut_short(void **state)
 	lab.table->r[1].va = lab_pages(16 * 4096);
 	for (i = 0; i < 4096; i++)
 		((struct vring_desc *)(void *)lab.table->r[1].va)[i] = (struct vring_desc){
-			.addr = DATA, .len = 1, .flags = i < 4095 ? NEXT : 0,
+			.addr = DATA,
+			.len = 1,
+			.flags = i < 4095 ? NEXT : 0,
 			.next = (uint16_t)(i + 1),
 		};
 	for (i = 0; i < SIZE; i++) {

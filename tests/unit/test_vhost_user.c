@@ -4,26 +4,6 @@
 
 #include "vu_front.h"
 
-static void pattern(uint8_t *p, uint32_t len, unsigned int seed)
-{
-	uint32_t i;
-
-	for (i = 0; i < len; i++)
-		p[i] = (uint8_t)(i * 7 + seed);
-}
-
-static void write_and_read_back(struct vu_front *f, unsigned int q, unsigned int seed)
-{
-	uint8_t want[4096];
-
-	pattern(want, sizeof(want), seed);
-	memcpy(front_data(f, 0), want, sizeof(want));
-	assert_int_equal(front_io(f, q, VIRTIO_BLK_T_OUT, 8 * seed, sizeof(want)), VIRTIO_BLK_S_OK);
-	memset(front_data(f, 0), 0, sizeof(want));
-	assert_int_equal(front_io(f, q, VIRTIO_BLK_T_IN, 8 * seed, sizeof(want)), VIRTIO_BLK_S_OK);
-	assert_memory_equal(front_data(f, 0), want, sizeof(want));
-}
-
 static void run(bool packed, bool thread)
 {
 	struct vu_lab_cfg cfg = { .thread = thread };
@@ -62,31 +42,6 @@ static void data_may_be_on_another_thread_than_messages(void **state)
 	run(false, true);
 	run(true, true);
 }
-
-/* A lab, a front end and a running device. */
-struct run {
-	struct vu_lab l;
-	struct vu_front f;
-};
-
-static void start(struct run *r, const struct vu_lab_cfg *cfg, uint64_t features)
-{
-	static const struct vu_lab_cfg none;
-
-	lab_open(&r->l, cfg ? cfg : &none);
-	front_init(&r->f, &r->l);
-	r->f.features = FRONT_FEATURES | features;
-	front_handshake(&r->f);
-}
-
-static void end(struct run *r)
-{
-	front_free(&r->f);
-	lab_close(&r->l);
-}
-
-/* Both formats. */
-static const uint64_t formats[] = { 0, BIT(VIRTIO_F_RING_PACKED) };
 
 static void every_queue_has_its_own_ring_kick_and_call(void **state)
 {
@@ -149,15 +104,6 @@ static void access_platform_is_accepted_for_the_front_end(void **state)
 	assert_int_equal(got, (FRONT_FEATURES & ~BIT(VU_F_PROTOCOL_FEATURES)) |
 			 BIT(VIRTIO_F_ACCESS_PLATFORM));
 	end(&r);
-}
-
-/* Takes n used buffers, whose order does not matter. */
-static void take_used(struct run *r, unsigned int q, unsigned int n)
-{
-	uint32_t written;
-
-	while (n--)
-		LAB_UNTIL(&r->l, tvq_drv_ring_get(r->f.ring[q], &written) != NULL);
 }
 
 /* TQ-110, TQ-112, TQ-113 */
@@ -422,5 +368,7 @@ int main(void)
 		cmocka_unit_test(messages_may_come_byte_by_byte_or_all_at_once),
 	};
 
+	if (!lab_catch_sigbus())
+		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

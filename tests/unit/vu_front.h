@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -67,6 +68,7 @@ struct vu_lab {
 	struct tvq_vhost_user *vu;
 	char dir[32], path[64];
 	int fds_at_start;
+	unsigned int mappings_at_start;
 };
 
 struct vu_lab_cfg {
@@ -132,6 +134,20 @@ static inline uint64_t lab_now(void)
 	return tvq_os_host.now() * lab_time_factor;
 }
 
+/* cmocka takes SIGBUS for itself at each test; the library took it once. In main, before the tests. */
+static struct sigaction lab_sigbus;
+
+static inline bool lab_catch_sigbus(void)
+{
+	struct tvq_mapping *m;
+	uint8_t *va;
+
+	if (tvq_mapping_anon(1, &m, &va) || sigaction(SIGBUS, NULL, &lab_sigbus))
+		return false;
+	m->put(m);
+	return true;
+}
+
 static inline int open_fds(void)
 {
 	int n = 0, fd;
@@ -192,6 +208,19 @@ static inline struct tvq_vhost_user *lab_present(struct vu_lab *l, const struct 
 	return tvq_vhost_user_new(l->client, &vc, err);
 }
 
+/* Another device of the same management device, as a lab of its own: opened later, closed earlier. */
+static inline void lab_open_second(struct vu_lab *l, const struct vu_lab *first)
+{
+	static const struct vu_lab_cfg cfg;
+	char err[256];
+
+	*l = *first;
+	snprintf(l->path, sizeof(l->path), "%s/second.sock", l->dir);
+	lab_device(l, &cfg);
+	l->vu = lab_present(l, &cfg, err);
+	assert_non_null(l->vu);
+}
+
 static inline void lab_open(struct vu_lab *l, const struct vu_lab_cfg *cfg)
 {
 	struct tvq_loop_cfg lc = { .cpu = -1, .name = "control" };
@@ -200,6 +229,7 @@ static inline void lab_open(struct vu_lab *l, const struct vu_lab_cfg *cfg)
 	int ret;
 
 	memset(l, 0, sizeof(*l));
+	assert_int_equal(sigaction(SIGBUS, &lab_sigbus, NULL), 0);
 	lab_forget_log();
 	lab_os = tvq_os_host;
 	lab_os.vlog = lab_vlog;
@@ -221,6 +251,7 @@ static inline void lab_open(struct vu_lab *l, const struct vu_lab_cfg *cfg)
 	assert_non_null(l->pool);
 	assert_int_equal(tvq_volume_pool_add(l->pool, cfg->volume ? cfg->volume :
 					     tvq_volume_ram("ram0", LAB_VOLUME_BYTES, err)), 0);
+	assert_int_equal(tvq_volume_pool_add(l->pool, tvq_volume_ram("ram1", LAB_VOLUME_BYTES, err)), 0);
 	l->mgmt.pool = tvq_volume_pool_pool(l->pool);
 	l->bus = tvq_inproc_new(&l->mgmt, &ret);
 	assert_non_null(l->bus);
@@ -228,6 +259,7 @@ static inline void lab_open(struct vu_lab *l, const struct vu_lab_cfg *cfg)
 	assert_non_null(l->client);
 	assert_int_equal(tvq_client_type(l->client, VIRTIO_ID_BLOCK, &l->type), 0);
 	lab_device(l, cfg);
+	l->mappings_at_start = tvq_mapping_count();
 	snprintf(l->dir, sizeof(l->dir), "/tmp/tvq-vu-XXXXXX");
 	assert_non_null(mkdtemp(l->dir));
 	snprintf(l->path, sizeof(l->path), "%s/vu.sock", l->dir);
@@ -263,7 +295,8 @@ static inline void lab_stop_presenting(struct vu_lab *l)
 	assert_int_equal(access(l->path, F_OK), -1);
 }
 
-static inline void lab_close(struct vu_lab *l)
+/* The presenter and the device. */
+static inline void lab_close_device(struct vu_lab *l)
 {
 	struct tvq_seq *s;
 
@@ -274,7 +307,12 @@ static inline void lab_close(struct vu_lab *l)
 	tvq_seq_destroy_device(s);
 	assert_int_equal(tvq_seq_call(s), 0);
 	l->bus->ops->space_free(l->bus, l->asid);
-	assert_int_equal(tvq_mapping_count(), 2);	/* the transportq's rings and buffers, no more */
+}
+
+static inline void lab_close(struct vu_lab *l)
+{
+	lab_close_device(l);
+	assert_int_equal(tvq_mapping_count(), l->mappings_at_start);
 	tvq_client_free(l->client);
 	l->bus->ops->free(l->bus);
 	if (l->worker) {
@@ -720,5 +758,59 @@ static inline uint8_t front_io(struct vu_front *f, unsigned int q, uint32_t type
 	LAB_UNTIL(f->l, front_called(f, q));
 	return front_status(f, 0);
 }
+
+static inline void pattern(uint8_t *p, uint32_t len, unsigned int seed)
+{
+	uint32_t i;
+
+	for (i = 0; i < len; i++)
+		p[i] = (uint8_t)(i * 7 + seed);
+}
+
+static inline void write_and_read_back(struct vu_front *f, unsigned int q, unsigned int seed)
+{
+	uint8_t want[4096];
+
+	pattern(want, sizeof(want), seed);
+	memcpy(front_data(f, 0), want, sizeof(want));
+	assert_int_equal(front_io(f, q, VIRTIO_BLK_T_OUT, 8 * seed, sizeof(want)), VIRTIO_BLK_S_OK);
+	memset(front_data(f, 0), 0, sizeof(want));
+	assert_int_equal(front_io(f, q, VIRTIO_BLK_T_IN, 8 * seed, sizeof(want)), VIRTIO_BLK_S_OK);
+	assert_memory_equal(front_data(f, 0), want, sizeof(want));
+}
+
+/* A lab, a front end and a running device. */
+struct run {
+	struct vu_lab l;
+	struct vu_front f;
+};
+
+static inline void start(struct run *r, const struct vu_lab_cfg *cfg, uint64_t features)
+{
+	static const struct vu_lab_cfg none;
+
+	lab_open(&r->l, cfg ? cfg : &none);
+	front_init(&r->f, &r->l);
+	r->f.features = FRONT_FEATURES | features;
+	front_handshake(&r->f);
+}
+
+static inline void end(struct run *r)
+{
+	front_free(&r->f);
+	lab_close(&r->l);
+}
+
+/* Takes n used buffers, whose order does not matter. */
+static inline void take_used(struct run *r, unsigned int q, unsigned int n)
+{
+	uint32_t written;
+
+	while (n--)
+		LAB_UNTIL(&r->l, tvq_drv_ring_get(r->f.ring[q], &written) != NULL);
+}
+
+/* Both formats. */
+static const uint64_t formats[] = { 0, BIT(VIRTIO_F_RING_PACKED) };
 
 #endif

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The decoder of control requests, tvqd's options, and the table of devices: no daemon runs.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control_lab.h"
+
+static char err[TVQD_ERR_LEN];
+
+static int parse(struct tvqd_request *rq, const char *line)
+{
+	err[0] = '\0';
+	return tvqd_request_parse(rq, line, strlen(line), err);
+}
+
+static void refused(const char *line, const char *why)
+{
+	struct tvqd_request rq;
+
+	assert_int_equal(parse(&rq, line), -EINVAL);
+	assert_holds(err, why);
+	tvqd_request_clear(&rq);
+}
+
+static void request_becomes_a_command_with_checked_arguments(void **state)
+{
+	struct tvqd_request rq;
+
+	(void)state;
+	assert_int_equal(parse(&rq, "{\"id\":5,\"cmd\":\"dev add\",\"args\":{\"name\":\"d0\",\"mgmtdev\":"
+				    "\"mgmt0\",\"class\":\"block\",\"capacity\":\"2G\",\"readonly\":true,"
+				    "\"features\":\"0x300000000\",\"vhost-user\":\"/run/d0\"}} "), 0);
+	assert_string_equal(rq.cmd->name, "dev add");
+	assert_int_equal(json_object_get_int(rq.id), 5);
+	assert_string_equal(tvqd_str(&rq.args, TVQD_NAME), "d0");
+	assert_true(tvqd_num(&rq.args, TVQD_CAPACITY) == 2ull << 30);
+	assert_true(tvqd_num(&rq.args, TVQD_FEATURES) == 0x300000000);
+	assert_true(tvqd_num(&rq.args, TVQD_READONLY) == 1);
+	assert_string_equal(tvqd_str(&rq.args, TVQD_VHOST_USER), "/run/d0");
+	assert_null(tvqd_str(&rq.args, TVQD_VOLUME));
+	assert_false(tvqd_has(&rq.args, TVQD_BLK_SIZE));
+	tvqd_request_clear(&rq);
+}
+
+static void malformed_requests_are_refused_with_the_reason(void **state)
+{
+	(void)state;
+	refused("", "it ends in the middle");
+	refused("nonsense", "bad JSON");
+	refused("{\"cmd\":\"dev show\"", "it ends in the middle");
+	refused("{\"cmd\":\"dev show\"}}", "something follows the object at byte 18");
+	refused("{\"cmd\":\"dev show\",\"args\":{\"name\":{\"a\":{\"b\":{\"c\":1}}}}}", "nesting too deep");
+	refused("{}", "needs \"cmd\"");
+	refused("{\"cmd\":1}", "needs \"cmd\"");
+	refused("{\"cmd\":\"dev show\",\"arg\":{}}", "unknown member 'arg'");
+	refused("{\"cmd\":\"dev show\",\"args\":[]}", "args: expected a JSON object");
+	refused("{\"id\":{},\"cmd\":\"dev show\"}", "id: expected");
+	refused("{\"cmd\":\"trace\",\"args\":{\"x\":1}}", "trace has no argument 'x'; it takes none");
+	refused("{\"cmd\":\"dev del\",\"args\":{\"nam\":\"d\"}}", "no argument 'nam'; it takes name");
+	refused("{\"cmd\":\"dev add\",\"args\":{\"name\":\"d\"}}", "dev add needs mgmtdev class");
+	refused("{\"cmd\":\"dev del\",\"args\":{\"name\":\"\xff\"}}", "bad JSON");
+}
+
+static int value(enum tvqd_key key, const char *json, uint64_t *num)
+{
+	struct json_object *o = json_tokener_parse(json);
+	struct tvqd_args args = { 0 };
+	int ret = tvqd_arg_parse(&args, key, o, err);
+
+	assert_int_equal(tvqd_has(&args, key), !ret);
+	*num = tvqd_num(&args, key);
+	json_object_put(o);
+	return ret;
+}
+
+static void taken(enum tvqd_key key, const char *json, uint64_t expected)
+{
+	uint64_t num;
+
+	if (value(key, json, &num))
+		fail_msg("%s: %s", json, err);
+	assert_true(num == expected);
+}
+
+static void not_taken(enum tvqd_key key, const char *json, const char *why)
+{
+	uint64_t num;
+
+	assert_int_equal(value(key, json, &num), -EINVAL);
+	assert_holds(err, why);
+	assert_holds(err, tvqd_key_name(key));
+}
+
+static void numbers_are_taken_within_their_bounds_only(void **state)
+{
+	(void)state;
+	taken(TVQD_CAPACITY, "\"512\"", 512);
+	taken(TVQD_CAPACITY, "1024", 1024);
+	taken(TVQD_CAPACITY, "\"1k\"", 1024);
+	taken(TVQD_CAPACITY, "\"0x200\"", 512);
+	taken(TVQD_CAPACITY, "\"3T\"", 3ull << 40);
+	taken(TVQD_CAPACITY, "\"9223372036854775296\"", 9223372036854775296ull);
+	not_taken(TVQD_CAPACITY, "\"511\"", "capacity '511': expected bytes, a multiple of 512");
+	not_taken(TVQD_CAPACITY, "0", "'0'");
+	not_taken(TVQD_CAPACITY, "-512", "'-512'");
+	not_taken(TVQD_CAPACITY, "\"-512\"", "'-512'");
+	not_taken(TVQD_CAPACITY, "\"1X\"", "'1X'");
+	not_taken(TVQD_CAPACITY, "\"1GB\"", "'1GB'");
+	not_taken(TVQD_CAPACITY, "\"\"", "''");
+	not_taken(TVQD_CAPACITY, "\"0x\"", "'0x'");
+	not_taken(TVQD_CAPACITY, "\"8388608T\"", "'8388608T'");
+	not_taken(TVQD_CAPACITY, "\"99999999999999999999\"", "'99999999999999999999'");
+	not_taken(TVQD_CAPACITY, "1.5", "double");
+	not_taken(TVQD_CAPACITY, "null", "null");
+	taken(TVQD_NUM_QUEUES, "65535", 65535);
+	not_taken(TVQD_NUM_QUEUES, "65536", "expected a number from 1 to 65535");
+	not_taken(TVQD_NUM_QUEUES, "\"1k\"", "expected a number");
+	taken(TVQD_FEATURES, "18446744073709551615", UINT64_MAX);
+	taken(TVQD_FEATURES, "\"0xffffffffffffffff\"", UINT64_MAX);
+	not_taken(TVQD_FEATURES, "\"0x1ffffffffffffffff\"", "a mask of 64 bits");
+	not_taken(TVQD_FEATURES, "-1", "'-1'");
+	taken(TVQD_READONLY, "\"on\"", 1);
+	taken(TVQD_READONLY, "\"off\"", 0);
+	taken(TVQD_READONLY, "false", 0);
+	not_taken(TVQD_READONLY, "\"yes\"", "readonly 'yes': expected on or off");
+	not_taken(TVQD_READONLY, "1", "int");
+}
+
+static void names_and_paths_are_taken_within_their_bounds_only(void **state)
+{
+	char path[256];
+	uint64_t num;
+
+	(void)state;
+	assert_int_equal(value(TVQD_NAME, "\"a.b_c:d+e@f-9\"", &num), 0);
+	not_taken(TVQD_NAME, "\"\"", "expected 1 to 63");
+	not_taken(TVQD_NAME, "\"a b\"", "'a b'");
+	not_taken(TVQD_NAME, "\"a/b\"", "'a/b'");
+	not_taken(TVQD_NAME, "\"-a\"", "not starting with -");
+	not_taken(TVQD_NAME, "\"a\\u0000b\"", "it holds a NUL");
+	not_taken(TVQD_NAME, "\"0123456789012345678901234567890123456789012345678901234567890123\"", "63");
+	assert_int_equal(value(TVQD_VOLUME, "\"01234567890123456789\"", &num), 0);
+	not_taken(TVQD_VOLUME, "\"012345678901234567890\"", "expected 1 to 20");
+	not_taken(TVQD_VHOST_USER, "\"rel.sock\"", "expected an absolute path");
+	memset(path, 'x', sizeof(path));
+	memcpy(path, "\"/", 2);
+	memcpy(path + 108, "\"", 2);
+	assert_int_equal(value(TVQD_VHOST_USER, path, &num), 0);
+	memcpy(path + 108, "x\"", 3);
+	not_taken(TVQD_VHOST_USER, path, "108 bytes are too long, expected at most 107");
+}
+
+static enum tvqd_action options(struct tvqd_cfg *cfg, const char *a, const char *b)
+{
+	char *argv[] = { (char *)"tvqd", (char *)"--control=/x", (char *)a, (char *)b, NULL };
+	int saved = dup(STDERR_FILENO);
+	enum tvqd_action action;
+
+	assert_non_null(freopen("/dev/null", "w", stderr));
+	action = tvqd_options(cfg, b ? 4 : a ? 3 : 2, argv);
+	fflush(stderr);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	return action;
+}
+
+static void options_are_taken_within_their_bounds_only(void **state)
+{
+	static const char *const wrong[][2] = {
+		{ "--workers", "65" },	   { "--workers", "1@" },	 { "--workers", "1@a" },
+		{ "--workers", "1@2-1" },  { "--workers", "1@1," },	 { "--workers", "-1" },
+		{ "--workers", "" },	   { "--poll-us", "1000001" },	 { "--poll-us", "never" },
+		{ "--queue-size", "100" }, { "--queue-size", "65536" },	 { "--queue-size", "0" },
+		{ "--max-devices", "0" },  { "--max-vqs", "4294967296" }, { "--transportq", "round" },
+		{ "--log-level", "loud" }, { "--control", "" },		 { "--unknown", NULL },
+		{ "word", NULL },
+	};
+	struct tvqd_cfg cfg;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		if (options(&cfg, wrong[i][0], wrong[i][1]) != TVQD_USAGE)
+			fail_msg("%s %s was taken", wrong[i][0], wrong[i][1]);
+	}
+	assert_int_equal(options(&cfg, NULL, NULL), TVQD_RUN);
+	assert_int_equal(cfg.workers, 1);
+	assert_true(cfg.poll_ns == 32000);
+	assert_int_equal(options(&cfg, "--workers", "3@1,4-5"), TVQD_RUN);
+	assert_int_equal(cfg.workers, 3);
+	assert_int_equal(cfg.n_cpus, 3);
+	assert_int_equal(cfg.cpus[0], 1);
+	assert_int_equal(cfg.cpus[2], 5);
+	assert_int_equal(options(&cfg, "--poll-us", "always"), TVQD_RUN);
+	assert_true(cfg.poll_ns == UINT64_MAX);
+	assert_int_equal(options(&cfg, "--queue-size", "256"), TVQD_RUN);
+	assert_int_equal(cfg.queue_size, 256);
+	assert_int_equal(options(&cfg, "--transportq", "packed"), TVQD_RUN);
+	assert_true(cfg.packed);
+}
+
+/* Against a plain array, with names that collide in their slots as often as they like. */
+static void table_of_devices_agrees_with_a_plain_one(void **state)
+{
+	enum { NAMES = 500, STEPS = 20000 };
+	static bool there[NAMES];
+	struct tvqd_devices ds;
+	unsigned int n = 0;
+
+	(void)state;
+	srand(1);
+	assert_int_equal(tvqd_devices_init(&ds, 12345), 0);
+	for (int step = 0; step < STEPS; step++) {
+		int i = rand() % NAMES, ret;
+		char name[16];
+		struct tvqd_dev *dev;
+
+		snprintf(name, sizeof(name), "d%d", i);
+		dev = tvqd_devices_find(&ds, name);
+		assert_int_equal(dev != NULL, there[i]);
+		if (dev && rand() % 2) {
+			assert_string_equal(dev->name, name);
+			tvqd_devices_remove(&ds, dev);
+			there[i] = false;
+			n--;
+			continue;
+		}
+		dev = tvqd_devices_add(&ds, name, &ret);
+		assert_int_equal(ret, there[i] ? -EEXIST : 0);
+		if (!dev)
+			continue;
+		dev->state = TVQD_DEV_LIVE;
+		there[i] = true;
+		n++;
+		assert_int_equal(ds.n, n);
+		assert_true(ds.n_slots <= NAMES);
+	}
+	for (uint32_t slot = 0;; n--) {
+		struct tvqd_dev *dev = tvqd_devices_next(&ds, &slot);
+
+		if (!dev)
+			break;
+		assert_true(there[atoi(dev->name + 1)]);
+		tvqd_devices_remove(&ds, dev);
+	}
+	assert_int_equal(n, 0);
+	assert_int_equal(ds.n, 0);
+	tvqd_devices_fini(&ds);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(request_becomes_a_command_with_checked_arguments),
+		cmocka_unit_test(malformed_requests_are_refused_with_the_reason),
+		cmocka_unit_test(numbers_are_taken_within_their_bounds_only),
+		cmocka_unit_test(names_and_paths_are_taken_within_their_bounds_only),
+		cmocka_unit_test(options_are_taken_within_their_bounds_only),
+		cmocka_unit_test(table_of_devices_agrees_with_a_plain_one),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
