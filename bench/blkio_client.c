@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * blkio_client: random requests on a vhost-user block device through libblkio (driver
- * virtio-blk-vhost-user), a client that this project did not write. Prints the same JSON as lean_client.
+ * virtio-blk-vhost-user), a client that this project did not write. Prints the same JSON as
+ * lean_client.
  *
- *	blkio_client SOCKET SERVER-PID DEPTH read|write poll|event MILLISECONDS CPU
+ * 	blkio_client SOCKET SERVER-PID DEPTH read|write poll|event MILLISECONDS CPU
  *
- * Debian 12 has no libblkio: it is built against the guest root and run by scripts/guest-exec.sh, see
- * bench/run.py.
+ * Debian 12 has no libblkio: it is built against the guest root and run by scripts/guest-exec.sh,
+ * see bench/run.py.
  */
 #include <blkio.h>
 #include <errno.h>
@@ -18,9 +19,9 @@
 #include <sys/time.h>
 #include <time.h>
 
-#define LEN 4096u
+#define LEN	  4096u
 #define MAX_DEPTH 256
-#define WARM_US 100000
+#define WARM_US	  100000
 
 struct run {
 	struct blkio *b;
@@ -143,7 +144,7 @@ int main(int argc, char **argv)
 
 	if (argc != 8) {
 		fprintf(stderr, "usage: blkio_client SOCKET SERVER-PID DEPTH read|write poll|event "
-			"MILLISECONDS CPU\n");
+				"MILLISECONDS CPU\n");
 		return 2;
 	}
 	r.depth = atoi(argv[3]);
@@ -151,7 +152,8 @@ int main(int argc, char **argv)
 	r.poll = !strcmp(argv[5], "poll");
 	ms = atoi(argv[6]);
 	if (r.depth < 1 || r.depth > MAX_DEPTH || ms < 1) {
-		fprintf(stderr, "blkio_client: a depth from 1 to %d and a time are needed\n", MAX_DEPTH);
+		fprintf(stderr, "blkio_client: a depth from 1 to %d and a time are needed\n",
+			MAX_DEPTH);
 		return 2;
 	}
 	timer.it_interval.tv_sec = ms / 1000;

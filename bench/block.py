@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The block rows: 4 KiB random requests over vhost-user, ours and the peers in turns.
 
-A group is one kind of volume, one way of waiting (polling, event-driven) and one client. Its servers are
-started anew for each repetition, since a process keeps the state that it happens to start in, and only
-the one that is being measured runs. Within a repetition each depth and direction is measured on every
-contestant before the next one; every other repetition goes through them in the opposite order.
+A group is one kind of volume, one way of waiting (polling, event-driven) and one client. Its
+servers are started anew for each repetition, since a process keeps the state that it happens to
+start in, and only the one that is being measured runs. Within a repetition each depth and direction
+is measured on every contestant before the next one; every other repetition goes through them in the
+opposite order.
 """
 
 import json
@@ -67,7 +68,8 @@ class Group:
                 "memcpy": "memcpy of one core"}[peer]
         client = "" if self.client == "lean" else f" {self.client}"
         aims = AIMS.get((self.volume, self.mode, self.client, name), {})
-        label = f"block {self.volume}{extra}{client} {self.mode} {cell.direction} depth {cell.depth}"
+        label = (f"block {self.volume}{extra}{client} {self.mode} {cell.direction} "
+                 f"depth {cell.depth}")
         if self.volume.startswith("file"):
             label += f" / {peer}"
         if extra and peer == "qsd":
@@ -157,8 +159,8 @@ class Group:
             elif key == peer:
                 row.peer.append(result["rate"])
                 row.peer_cpu.append(result["server_cpu_ns_per_op"])
-        print(f"  {self.volume} {self.client} {self.mode} {cell.direction} depth {cell.depth}, {key}: "
-              f"{result['rate']:.0f}/s, server {result['server_cpu_ns_per_op']:.0f} ns each",
+        print(f"  {self.volume} {self.client} {self.mode} {cell.direction} depth {cell.depth}, "
+              f"{key}: {result['rate']:.0f}/s, server {result['server_cpu_ns_per_op']:.0f} ns each",
               file=sys.stderr)
 
     def _argv(self, cell, key, server):
@@ -192,8 +194,9 @@ def fio_argv(config, volume, cell):
     return [config.fio, "--name=x", "--ioengine=io_uring", f"--rw=rand{cell.direction}", "--bs=4k",
             f"--iodepth={cell.depth}", f"--direct={int(volume == 'file direct')}",
             f"--filename={config.file()}", f"--size={SIZE}", "--time_based",
-            f"--runtime={config.ms}ms", "--ramp_time=100ms", "--thread", f"--cpus_allowed={SERVER_CPU}",
-            "--randrepeat=0", "--norandommap", "--invalidate=0", "--output-format=json"]
+            f"--runtime={config.ms}ms", "--ramp_time=100ms", "--thread",
+            f"--cpus_allowed={SERVER_CPU}", "--randrepeat=0", "--norandommap",
+            "--invalidate=0", "--output-format=json"]
 
 
 def fio_result(out):

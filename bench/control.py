@@ -38,9 +38,9 @@ class Crowd:
 
     def _prepare(self, names):
         """
-        The storage daemon's exports get a null node each, made beforehand: with one node for all of them
-        it walks through every export for each one more, and nobody would have it so. Ours makes a RAM
-        volume with each device, which is part of its time.
+        The storage daemon's exports get a null node each, made beforehand: with one node for all of
+        them it walks through every export for each one more, and nobody would have it so. Ours
+        makes a RAM volume with each device, which is part of its time.
         """
         if isinstance(self.server, Storaged):
             self.server.call_all([self.server.node_request("null", SIZE, name="n" + name)
@@ -74,7 +74,7 @@ class Crowd:
         return n / (time.perf_counter() - begin)
 
     def bytes_each(self):
-        """Memory of the process for each presented device, its sockets' kernel memory not counted."""
+        """Memory of the process for each presented device; the kernel's for sockets not counted."""
         self.grow(1)
         before = self.server.rss_bytes()
         self.grow(PRESENTED + 1)

@@ -2,16 +2,16 @@
 /*
  * lean_client: random requests on a vhost-user block device, at a fixed depth, from one CPU.
  *
- * It prints one JSON object: the rate, and the CPU time that the server took meanwhile. With --verify it
- * checks data instead of measuring.
+ * It prints one JSON object: the rate, and the CPU time that the server took meanwhile. With
+ * --verify it checks data instead of measuring.
  *
- * Theory of operation. `depth` slots (vu_ring.h) are always in flight. A turn collects what is done,
- * gives each slot its next sector and publishes the lot. Nothing else is in the loop: the clock is a
- * signal that moves `phase` on (warm-up, measuring, end), so the loop makes no system call while it
- * polls. With --event a turn that finds nothing asks for an interrupt and sleeps on the call descriptor.
+ * Theory of operation. `depth` slots (vu_ring.h) are always in flight. A turn collects what is
+ * done, gives each slot its next sector and publishes the lot. Nothing else is in the loop: the
+ * clock is a signal that moves `phase` on (warm-up, measuring, end), so the loop makes no system
+ * call while it polls. With --event a turn that finds nothing asks for an interrupt and sleeps on
+ * the call descriptor.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
@@ -22,21 +22,12 @@
 #include <sys/time.h>
 #include <time.h>
 
+#include "lean_options.h"
 #include "vu_ring.h"
 #include "vu_verify.h"
 
-#define MAX_DEPTH 1024u
-#define BATCH 64u
-
-enum direction { READ, WRITE, MIX };
-
-struct options {
-	struct vu_options vu;
-	unsigned int depth, len, warm_ms, ms, cpu;
-	enum direction direction;
-	uint64_t span;			/* bytes of the device that are used; 0: all */
-	bool event, verify, have_cpu;
-};
+#define BATCH  64u
+#define NO_CPU (~0ul)
 
 struct run {
 	struct vu_front front;
@@ -90,7 +81,8 @@ VU_INLINE unsigned int turn(struct run *r, bool again, bool packed, bool indirec
 		return 0;
 	for (i = 0; i < n; i++) {
 		if (__builtin_expect(done[i] >= r->depth, 0)) {
-			fprintf(stderr, "lean_client: the server used a chain that was not there\n");
+			fprintf(stderr,
+				"lean_client: the server used a chain that was not there\n");
 			exit(1);
 		}
 		if (__builtin_expect(r->ring.heads[done[i]].status != VIRTIO_BLK_S_OK, 0))
@@ -130,10 +122,10 @@ VU_INLINE void loop(struct run *r, int until, bool packed, bool indirect, bool e
 }
 
 /* One function for each kind of loop, so that none of them asks which kind it is. */
-#define LOOP(name, packed, indirect, event)			\
-	static __attribute__((noinline)) void name(struct run *r, int until)	\
-	{							\
-		loop(r, until, packed, indirect, event);	\
+#define LOOP(name, packed, indirect, event)                                                        \
+	static __attribute__((noinline)) void name(struct run *r, int until)                       \
+	{                                                                                          \
+		loop(r, until, packed, indirect, event);                                           \
 	}
 LOOP(loop_split, false, false, false)
 LOOP(loop_split_event, false, false, true)
@@ -146,7 +138,8 @@ LOOP(loop_packed_indirect_event, true, true, true)
 
 static void (*const loops[2][2][2])(struct run *r, int until) = {
 	{ { loop_split, loop_split_event }, { loop_split_indirect, loop_split_indirect_event } },
-	{ { loop_packed, loop_packed_event }, { loop_packed_indirect, loop_packed_indirect_event } },
+	{ { loop_packed, loop_packed_event },
+	  { loop_packed_indirect, loop_packed_indirect_event } },
 };
 
 /* Waits, by polling, until nothing is in flight. -ETIMEDOUT. */
@@ -164,10 +157,10 @@ static int drain(struct run *r, const struct options *o)
 static void set_clock(const struct options *o)
 {
 	struct sigaction act = { .sa_handler = on_alarm };
-	struct itimerval t = { .it_value = { .tv_sec = o->warm_ms / 1000,
-					     .tv_usec = o->warm_ms % 1000 * 1000 },
-			       .it_interval = { .tv_sec = o->ms / 1000,
-						.tv_usec = o->ms % 1000 * 1000 } };
+	struct itimerval t = { .it_value = { .tv_sec = (time_t)(o->warm_ms / 1000),
+					     .tv_usec = (suseconds_t)(o->warm_ms % 1000 * 1000) },
+			       .it_interval = { .tv_sec = (time_t)(o->ms / 1000),
+						.tv_usec = (suseconds_t)(o->ms % 1000 * 1000) } };
 
 	sigaction(SIGALRM, &act, NULL);
 	setitimer(ITIMER_REAL, &t, NULL);
@@ -204,12 +197,13 @@ static int measure(struct run *r, const struct options *o)
 	own = now(CLOCK_PROCESS_CPUTIME_ID) - own;
 	kicks = r->ring.kicks - kicks;
 	if (!r->ops) {
-		fprintf(stderr, "lean_client: the server finished nothing in %u ms\n", o->ms);
+		fprintf(stderr, "lean_client: the server finished nothing in %lu ms\n", o->ms);
 		return -EIO;
 	}
-	printf("{\"rate\": %.0f, \"ops\": %" PRIu64 ", \"seconds\": %.4f, \"server_cpu_ns_per_op\": %.1f, "
-	       "\"server_cpu\": %.4f, \"client_cpu\": %.4f, \"ops_per_turn\": %.2f, \"kicks\": %" PRIu64
-	       ", \"sleeps\": %" PRIu64 ", \"errors\": %" PRIu64 "}\n",
+	printf("{\"rate\": %.0f, \"ops\": %" PRIu64
+	       ", \"seconds\": %.4f, \"server_cpu_ns_per_op\": %.1f, "
+	       "\"server_cpu\": %.4f, \"client_cpu\": %.4f, \"ops_per_turn\": %.2f, \"kicks\": "
+	       "%" PRIu64 ", \"sleeps\": %" PRIu64 ", \"errors\": %" PRIu64 "}\n",
 	       (double)r->ops / (end - begin), r->ops, end - begin, cpu * 1e9 / (double)r->ops,
 	       cpu / (end - begin), own / (end - begin), (double)r->ops / (double)r->turns, kicks,
 	       r->sleeps, r->errors);
@@ -235,8 +229,8 @@ static int run(const struct options *o)
 		return err;
 	span = o->span && o->span < r.front.capacity ? o->span : r.front.capacity;
 	r.blocks = span / o->len;
-	r.block_sectors = o->len / 512;
-	r.depth = o->depth;
+	r.block_sectors = (uint32_t)(o->len / 512);
+	r.depth = (uint32_t)o->depth;
 	r.mix = o->direction == MIX;
 	r.type = o->direction == WRITE ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN;
 	if (!r.blocks || r.blocks > UINT32_MAX) {
@@ -244,14 +238,16 @@ static int run(const struct options *o)
 		err = -EINVAL;
 	}
 	if (!err)
-		err = vu_ring_init(&r.ring, &r.front, &o->vu, (uint16_t)o->depth, o->len, &at);
+		err = vu_ring_init(&r.ring, &r.front, &o->vu, (uint16_t)o->depth, (uint32_t)o->len,
+				   &at);
 	if (!err && epoll_ctl(r.epoll, EPOLL_CTL_ADD, r.front.call, &e))
 		err = -errno;
 	if (!err)
 		err = vu_start(&r.front, &at);
 	if (!err)
-		err = o->verify ? vu_verify(&r.front, &r.ring, &o->vu, o->depth, span, o->ms) :
-				  measure(&r, o);
+		err = o->verify ? vu_verify(&r.front, &r.ring, &o->vu, (unsigned int)o->depth, span,
+					    (unsigned int)o->ms)
+				: measure(&r, o);
 	if (!err)
 		err = vu_stop(&r.front);
 	vu_ring_free(&r.ring);
@@ -260,124 +256,24 @@ static int run(const struct options *o)
 	return err;
 }
 
-static void usage(FILE *to)
+static void pin(unsigned long cpu)
 {
-	fputs("usage: lean_client [OPTION...] SOCKET\n"
-	      "  --depth N       requests in flight, 1 to 1024 (32)\n"
-	      "  --bs BYTES      of a request, a multiple of 512 (4096)\n"
-	      "  --rw read|write|mix\n"
-	      "  --span BYTES    use the first BYTES of the device only (all)\n"
-	      "  --ms T          measure for T milliseconds (1000)\n"
-	      "  --warm-ms T     run so long before (100)\n"
-	      "  --event         sleep where nothing is done, instead of polling\n"
-	      "  --packed        packed ring\n"
-	      "  --indirect      indirect descriptors\n"
-	      "  --no-event-idx  without VIRTIO_RING_F_EVENT_IDX\n"
-	      "  --queue-size N  (the smallest power of two that holds the requests, 128 at least)\n"
-	      "  --inflight      with an in-flight area\n"
-	      "  --mem-slots     share the memory by ADD_MEM_REG\n"
-	      "  --hugetlb       memory from 2 MiB pages\n"
-	      "  --cpu N         run on that CPU\n"
-	      "  --verify        write patterns and check them, for T milliseconds; no figures\n", to);
-}
+	cpu_set_t set;
 
-static unsigned long number(const char *name, const char *text, unsigned long min, unsigned long max)
-{
-	char *end;
-	unsigned long n;
-
-	errno = 0;
-	n = strtoul(text, &end, 0);
-	if (errno || end == text || *end || *text == '-' || n < min || n > max) {
-		fprintf(stderr, "lean_client: --%s '%s': a number from %lu to %lu is needed\n", name, text,
-			min, max);
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set)) {
+		fprintf(stderr, "lean_client: --cpu %lu: %s\n", cpu, strerror(errno));
 		exit(2);
 	}
-	return n;
-}
-
-static enum direction direction(const char *text)
-{
-	static const char *const names[] = { "read", "write", "mix" };
-	unsigned int i;
-
-	for (i = 0; i < 3; i++) {
-		if (!strcmp(text, names[i]))
-			return (enum direction)i;
-	}
-	fprintf(stderr, "lean_client: --rw '%s': it is read, write or mix\n", text);
-	exit(2);
-}
-
-static void parse(struct options *o, int argc, char **argv)
-{
-	static const struct option table[] = {
-		{ "depth", 1, NULL, 'd' }, { "bs", 1, NULL, 'b' }, { "rw", 1, NULL, 'r' },
-		{ "span", 1, NULL, 's' }, { "ms", 1, NULL, 't' }, { "warm-ms", 1, NULL, 'w' },
-		{ "event", 0, NULL, 'e' }, { "packed", 0, NULL, 'p' }, { "indirect", 0, NULL, 'i' },
-		{ "no-event-idx", 0, NULL, 'n' }, { "queue-size", 1, NULL, 'q' },
-		{ "inflight", 0, NULL, 'f' }, { "mem-slots", 0, NULL, 'm' }, { "hugetlb", 0, NULL, 'H' },
-		{ "cpu", 1, NULL, 'c' }, { "verify", 0, NULL, 'v' }, { "help", 0, NULL, 'h' }, { 0 },
-	};
-	int c, which;
-
-	while ((c = getopt_long(argc, argv, "", table, &which)) != -1) {
-		const char *name = table[which].name;
-
-		switch (c) {
-		case 'd': o->depth = (unsigned int)number(name, optarg, 1, MAX_DEPTH); break;
-		case 'b': o->len = (unsigned int)number(name, optarg, 512, 1 << 20) & ~511u; break;
-		case 'r': o->direction = direction(optarg); break;
-		case 's': o->span = number(name, optarg, 512, ~0ul); break;
-		case 't': o->ms = (unsigned int)number(name, optarg, 1, 3600000); break;
-		case 'w': o->warm_ms = (unsigned int)number(name, optarg, 1, 3600000); break;
-		case 'e': o->event = true; break;
-		case 'p': o->vu.packed = true; break;
-		case 'i': o->vu.indirect = true; break;
-		case 'n': o->vu.no_event_idx = true; break;
-		case 'q': o->vu.queue_size = (uint16_t)number(name, optarg, 1, 32768); break;
-		case 'f': o->vu.inflight = true; break;
-		case 'm': o->vu.mem_slots = true; break;
-		case 'H': o->vu.hugetlb = true; break;
-		case 'c': o->cpu = (unsigned int)number(name, optarg, 0, 1023); o->have_cpu = true; break;
-		case 'v': o->verify = true; break;
-		case 'h': usage(stdout); exit(0);
-		default: usage(stderr); exit(2);
-		}
-	}
-	if (optind + 1 != argc) {
-		usage(stderr);
-		exit(2);
-	}
-	o->vu.path = argv[optind];
 }
 
 int main(int argc, char **argv)
 {
-	struct options o = { .depth = 32, .len = 4096, .ms = 1000, .warm_ms = 100 };
-	unsigned int need, size = 128;
+	struct options o;
 
-	parse(&o, argc, argv);
-	need = o.depth * (o.vu.indirect ? 1 : VU_CHAIN);
-	while (size < need)
-		size *= 2;
-	if (!o.vu.queue_size)
-		o.vu.queue_size = (uint16_t)size;
-	if (o.vu.queue_size < need || (!o.vu.packed && o.vu.queue_size & (o.vu.queue_size - 1))) {
-		fprintf(stderr, "lean_client: a queue of %u cannot hold %u requests, or is no power of two\n",
-			o.vu.queue_size, o.depth);
-		return 2;
-	}
-	o.vu.mem_size = vu_ring_memory(o.vu.queue_size, (uint16_t)o.depth, o.len);
-	if (o.have_cpu) {
-		cpu_set_t set;
-
-		CPU_ZERO(&set);
-		CPU_SET(o.cpu, &set);
-		if (sched_setaffinity(0, sizeof(set), &set)) {
-			fprintf(stderr, "lean_client: --cpu %u: %s\n", o.cpu, strerror(errno));
-			return 2;
-		}
-	}
+	options_parse(&o, argc, argv);
+	if (o.cpu != NO_CPU)
+		pin(o.cpu);
 	return run(&o) ? 1 : 0;
 }

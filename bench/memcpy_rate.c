@@ -16,7 +16,7 @@
 #include <sys/time.h>
 #include <time.h>
 
-#define LEN 4096u
+#define LEN	4096u
 #define WARM_US 100000
 
 static volatile sig_atomic_t phase;
@@ -49,8 +49,8 @@ static uint8_t *memory(size_t size)
 }
 
 /* Copies until the phase is over; returns how many. */
-static uint64_t copy(int until, uint8_t *span, uint64_t blocks, uint8_t *buffers, unsigned int depth,
-		     int write)
+static uint64_t copy(int until, uint8_t *span, uint64_t blocks, uint8_t *buffers,
+		     unsigned int depth, int write)
 {
 	uint64_t random = 0x9e3779b97f4a7c15ull, n = 0;
 	unsigned int i = 0;
@@ -83,7 +83,8 @@ int main(int argc, char **argv)
 	int ms, write;
 
 	if (argc != 6) {
-		fprintf(stderr, "usage: memcpy_rate SPAN-BYTES DEPTH read|write MILLISECONDS CPU\n");
+		fprintf(stderr,
+			"usage: memcpy_rate SPAN-BYTES DEPTH read|write MILLISECONDS CPU\n");
 		return 2;
 	}
 	blocks = strtoull(argv[1], NULL, 0) / LEN;
@@ -91,7 +92,8 @@ int main(int argc, char **argv)
 	write = !strcmp(argv[3], "write");
 	ms = atoi(argv[4]);
 	if (!blocks || blocks > UINT32_MAX || !depth || ms < 1) {
-		fprintf(stderr, "memcpy_rate: a span of a block at least, a depth and a time are needed\n");
+		fprintf(stderr,
+			"memcpy_rate: a span of a block at least, a depth and a time are needed\n");
 		return 2;
 	}
 	CPU_ZERO(&set);
@@ -108,7 +110,8 @@ int main(int argc, char **argv)
 	begin = now();
 	n = copy(2, span, blocks, buffers, depth, write);
 	t = now() - begin;
-	printf("{\"rate\": %.0f, \"ops\": %llu, \"seconds\": %.4f, \"server_cpu_ns_per_op\": %.1f}\n",
+	printf("{\"rate\": %.0f, \"ops\": %llu, \"seconds\": %.4f, \"server_cpu_ns_per_op\": "
+	       "%.1f}\n",
 	       (double)n / t, (unsigned long long)n, t, t * 1e9 / (double)n);
 	return 0;
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Was anybody else computing while we measured? Then the measurement is taken again, within reason."""
+"""Was anybody else computing while we measured? Then it is measured again, within reason."""
 
 import os
 import resource
@@ -54,5 +54,5 @@ class Watch:
     def words(self):
         if not self.disturbed:
             return f"{self.samples} measurements, none of them disturbed by other processes."
-        return (f"{self.disturbed} of {self.samples} measurements were disturbed by other processes "
-                f"(more than {FOREIGN:.0%} of a CPU): the figures say less than they could.")
+        return (f"{self.disturbed} of {self.samples} measurements were disturbed by other "
+                f"processes (more than {FOREIGN:.0%} of a CPU): the figures say less for it.")

@@ -5,7 +5,8 @@
 usage: bench/run.py [--quick] [--only PATTERN]... [--list] [options]
 
 Prints a table and writes BUILD/bench.json. The machine should have nothing else to do. Needs what
-`scripts/deps.sh bench guest` installs; the rows of libblkio need the guest root (scripts/guest-root.sh).
+`scripts/deps.sh bench guest` installs; the rows of libblkio need the guest root, which
+scripts/guest-root.sh makes.
 """
 
 import argparse
@@ -118,8 +119,8 @@ def all_groups(config):
 def quick(name):
     """The rows of --quick."""
     if name.startswith("block"):
-        return bool(re.search(r"^block (null|null inflight|ram|file direct) (polling|event) read depth "
-                              r"(1|32)\b", name))
+        return bool(re.search(r"^block (null|null inflight|ram|file direct) (polling|event) "
+                              r"read depth (1|32)\b", name))
     return "60000" not in name
 
 
@@ -144,8 +145,8 @@ def arguments():
     p.add_argument("--out", help="the JSON file (BUILD/bench.json)")
     p.add_argument("--reps", type=int, help="repetitions of which the median counts (5)")
     p.add_argument("--ms", type=int, help="length of one measurement (600)")
-    p.add_argument("--file", help="use this file for the file rows; its content is lost. A new one in "
-                   "the build directory otherwise")
+    p.add_argument("--file", help="use this file for the file rows; its content is lost. A new "
+                   "one in the build directory otherwise")
     p.add_argument("--peers-only", action="store_true", help="leave ours out")
     return p.parse_args()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The servers that are compared: tvqd and qemu-storage-daemon, started, paused, spoken to, stopped."""
+"""The servers that are compared, tvqd and qemu-storage-daemon: start, pause, speak to, stop."""
 
 import json
 import os
@@ -144,7 +144,7 @@ class Server:
                 return self.check(line)
 
     def call_all(self, requests, removes=False):
-        """Many at once on the one connection; returns when all are answered (and, removes, done)."""
+        """Many at once; returns when all are answered (and, with removes, the devices gone)."""
         self.control.send(b"".join(requests))
         answers = removed = 0
         while answers < len(requests) or (removes and removed < len(requests)):

@@ -16,22 +16,39 @@
 
 /* Requests, numbers and layouts: QEMU's docs/interop/vhost-user.rst. */
 enum {
-	GET_FEATURES = 1, SET_FEATURES = 2, SET_OWNER = 3, SET_MEM_TABLE = 5, SET_VRING_NUM = 8,
-	SET_VRING_ADDR = 9, SET_VRING_BASE = 10, GET_VRING_BASE = 11, SET_VRING_KICK = 12,
-	SET_VRING_CALL = 13, GET_PROTOCOL_FEATURES = 15, SET_PROTOCOL_FEATURES = 16,
-	SET_VRING_ENABLE = 18, GET_CONFIG = 24, GET_INFLIGHT_FD = 31, SET_INFLIGHT_FD = 32,
-	ADD_MEM_REG = 37, SET_STATUS = 39,
+	GET_FEATURES = 1,
+	SET_FEATURES = 2,
+	SET_OWNER = 3,
+	SET_MEM_TABLE = 5,
+	SET_VRING_NUM = 8,
+	SET_VRING_ADDR = 9,
+	SET_VRING_BASE = 10,
+	GET_VRING_BASE = 11,
+	SET_VRING_KICK = 12,
+	SET_VRING_CALL = 13,
+	GET_PROTOCOL_FEATURES = 15,
+	SET_PROTOCOL_FEATURES = 16,
+	SET_VRING_ENABLE = 18,
+	GET_CONFIG = 24,
+	GET_INFLIGHT_FD = 31,
+	SET_INFLIGHT_FD = 32,
+	ADD_MEM_REG = 37,
+	SET_STATUS = 39,
 };
 
 enum {
-	P_REPLY_ACK = 3, P_CONFIG = 9, P_INFLIGHT = 12, P_MEM_SLOTS = 15, P_STATUS = 16,
+	P_REPLY_ACK = 3,
+	P_CONFIG = 9,
+	P_INFLIGHT = 12,
+	P_MEM_SLOTS = 15,
+	P_STATUS = 16,
 };
 
-#define F_PROTOCOL (1ull << 30)
-#define FLAG_VERSION 1u
-#define FLAG_REPLY 4u
+#define F_PROTOCOL	(1ull << 30)
+#define FLAG_VERSION	1u
+#define FLAG_REPLY	4u
 #define FLAG_NEED_REPLY 8u
-#define CONFIG_LEN 60u
+#define CONFIG_LEN	60u
 
 struct region {
 	uint64_t gpa, size, user, offset;
@@ -41,12 +58,29 @@ struct message {
 	uint32_t request, flags, size;
 	union {
 		uint64_t u64;
-		struct { uint32_t index, num; } state;
-		struct { uint32_t index, flags; uint64_t desc, used, avail, log; } addr;
-		struct { uint32_t n, padding; struct region region; } table;
-		struct { uint64_t padding; struct region region; } slot;
-		struct { uint32_t offset, size, flags; uint8_t data[CONFIG_LEN]; } config;
-		struct { uint64_t size, offset; uint16_t queues, queue_size; } inflight;
+		struct {
+			uint32_t index, num;
+		} state;
+		struct {
+			uint32_t index, flags;
+			uint64_t desc, used, avail, log;
+		} addr;
+		struct {
+			uint32_t n, padding;
+			struct region region;
+		} table;
+		struct {
+			uint64_t padding;
+			struct region region;
+		} slot;
+		struct {
+			uint32_t offset, size, flags;
+			uint8_t data[CONFIG_LEN];
+		} config;
+		struct {
+			uint64_t size, offset;
+			uint16_t queues, queue_size;
+		} inflight;
 		uint8_t room[256];
 	} u;
 } __attribute__((packed));
@@ -59,7 +93,8 @@ static int fail(int err, const char *what)
 	return err;
 }
 
-static int send_message(struct vu_front *f, struct message *m, uint32_t request, uint32_t size, int fd)
+static int send_message(struct vu_front *f, struct message *m, uint32_t request, uint32_t size,
+			int fd)
 {
 	union {
 		char room[CMSG_SPACE(sizeof(int))];
@@ -94,7 +129,9 @@ static int receive(struct vu_front *f, struct message *m, uint32_t request, int 
 		struct cmsghdr align;
 	} control;
 	struct iovec iov = { m, HEAD };
-	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
+	struct msghdr h = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = control.room,
 			    .msg_controllen = sizeof(control.room) };
 	ssize_t n = recvmsg(f->sock, &h, MSG_WAITALL | MSG_CMSG_CLOEXEC);
 	struct cmsghdr *c = CMSG_FIRSTHDR(&h);
@@ -192,7 +229,7 @@ static int negotiate(struct vu_front *f, const struct vu_options *o)
 	want |= need;
 	if (!o->no_event_idx)
 		want |= 1ull << VIRTIO_RING_F_EVENT_IDX;
-	/* As a guest's kernel does: without it a server may make each write stable before it is used. */
+	/* As a guest's kernel does: without it a server may make each write stable at once. */
 	want |= 1ull << VIRTIO_BLK_F_FLUSH;
 	offered = m.u.u64;
 	if ((offered & need) != need)
@@ -220,8 +257,10 @@ static int negotiate(struct vu_front *f, const struct vu_options *o)
 	if (!err)
 		err = tell_u64(f, SET_FEATURES, f->features, -1, "SET_FEATURES");
 	if (!err && f->protocol & 1u << P_STATUS)
-		err = tell_u64(f, SET_STATUS, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
-			       VIRTIO_CONFIG_S_FEATURES_OK, -1, "SET_STATUS");
+		err = tell_u64(f, SET_STATUS,
+			       VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
+				       VIRTIO_CONFIG_S_FEATURES_OK,
+			       -1, "SET_STATUS");
 	return err;
 }
 
@@ -253,7 +292,8 @@ static int share_memory(struct vu_front *f, const struct vu_options *o)
 	f->mem_fd = memfd_create("lean_client", MFD_CLOEXEC | (o->hugetlb ? MFD_HUGETLB : 0));
 	if (f->mem_fd < 0 || ftruncate(f->mem_fd, (off_t)f->mem_size))
 		return fail(-errno, "memfd");
-	p = mmap(NULL, f->mem_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, f->mem_fd, 0);
+	p = mmap(NULL, f->mem_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, f->mem_fd,
+		 0);
 	if (p == MAP_FAILED)
 		return fail(-errno, "mmap of the shared memory");
 	f->mem = p;
@@ -287,8 +327,9 @@ int vu_connect(struct vu_front *f, const struct vu_options *o)
 {
 	int err;
 
-	*f = (struct vu_front){ .sock = -1, .mem_fd = -1, .inflight_fd = -1,
-				.queue_size = o->queue_size };
+	*f = (struct vu_front){
+		.sock = -1, .mem_fd = -1, .inflight_fd = -1, .queue_size = o->queue_size
+	};
 	f->kick = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	f->call = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	err = f->kick < 0 || f->call < 0 ? fail(-errno, "eventfd") : 0;
@@ -311,7 +352,8 @@ int vu_start(struct vu_front *f, const struct vu_ring_at *at)
 {
 	bool packed = f->features & (1ull << VIRTIO_F_RING_PACKED);
 	uint64_t base = (uintptr_t)f->mem;
-	struct message m = { .u.addr = { .desc = base + at->desc, .used = base + at->device,
+	struct message m = { .u.addr = { .desc = base + at->desc,
+					 .used = base + at->device,
 					 .avail = base + at->driver } };
 	/* A packed ring's position: index 0, wrap counter 1, for both halves. */
 	int err = tell_state(f, SET_VRING_NUM, f->queue_size, "SET_VRING_NUM");
@@ -327,8 +369,10 @@ int vu_start(struct vu_front *f, const struct vu_ring_at *at)
 	if (!err)
 		err = tell_state(f, SET_VRING_ENABLE, 1, "SET_VRING_ENABLE");
 	if (!err && f->protocol & 1u << P_STATUS)
-		err = tell_u64(f, SET_STATUS, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
-			       VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK, -1, "SET_STATUS");
+		err = tell_u64(f, SET_STATUS,
+			       VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
+				       VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK,
+			       -1, "SET_STATUS");
 	f->running = !err;
 	return err;
 }

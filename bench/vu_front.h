@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A small vhost-user front end for a block device: the connection, the memory, the rings' set-up. It is
- * the benchmark's own on purpose: nothing of libtvq is in it, so it favours no server.
+ * A small vhost-user front end for a block device: the connection, the memory, the rings' set-up.
+ * It is the benchmark's own on purpose: nothing of libtvq is in it, so it favours no server.
  *
- * One thread. Everything blocks, for five seconds at most. Functions return 0 or -errno and have said on
- * stderr what went wrong.
+ * One thread. Everything blocks, for five seconds at most. Functions return 0 or -errno and have
+ * said on stderr what went wrong.
  */
 #ifndef VU_FRONT_H
 #define VU_FRONT_H
@@ -18,27 +18,27 @@
 #define VU_GPA 0x40000000ull
 
 struct vu_options {
-	const char *path;		/* of the server's socket */
-	bool packed;			/* ask for a packed ring; -ENOTSUP where it is not offered */
+	const char *path; /* of the server's socket */
+	bool packed;	  /* ask for a packed ring; -ENOTSUP where it is not offered */
 	bool indirect;
 	bool no_event_idx;
-	bool inflight;			/* hand over an in-flight area; -ENOTSUP where there is none */
-	bool mem_slots;			/* ADD_MEM_REG, not SET_MEM_TABLE */
-	bool hugetlb;			/* memory from 2 MiB pages */
+	bool inflight;	/* hand over an in-flight area; -ENOTSUP where there is none */
+	bool mem_slots; /* ADD_MEM_REG, not SET_MEM_TABLE */
+	bool hugetlb;	/* memory from 2 MiB pages */
 	uint16_t queue_size;
-	size_t mem_size;		/* bytes of shared memory */
+	size_t mem_size; /* bytes of shared memory */
 };
 
 struct vu_front {
 	int sock;
-	uint64_t features;		/* negotiated */
-	uint64_t protocol;		/* negotiated */
-	uint64_t capacity;		/* bytes */
-	pid_t server;			/* the process at the other end of the socket */
-	uint8_t *mem;			/* shared with the server; zeroed */
+	uint64_t features; /* negotiated */
+	uint64_t protocol; /* negotiated */
+	uint64_t capacity; /* bytes */
+	pid_t server;	   /* the process at the other end of the socket */
+	uint8_t *mem;	   /* shared with the server; zeroed */
 	size_t mem_size;
 	int mem_fd, inflight_fd;
-	int kick, call;			/* eventfds, non-blocking */
+	int kick, call; /* eventfds, non-blocking */
 	uint16_t queue_size;
 	bool running;
 };

@@ -41,9 +41,13 @@ int vu_ring_init(struct vu_ring *r, struct vu_front *f, const struct vu_options 
 	uint16_t i;
 
 	*r = (struct vu_ring){
-		.size = f->queue_size, .mask = f->queue_size - 1, .len = len, .kick = f->kick,
+		.size = f->queue_size,
+		.mask = f->queue_size - 1,
+		.len = len,
+		.kick = f->kick,
 		.event_idx = f->features & (1ull << VIRTIO_RING_F_EVENT_IDX),
-		.avail_bits = 1u << VRING_PACKED_DESC_F_AVAIL, .used_bits = VU_PACKED_BITS,
+		.avail_bits = 1u << VRING_PACKED_DESC_F_AVAIL,
+		.used_bits = VU_PACKED_BITS,
 	};
 	r->slots = calloc(depth, sizeof(*r->slots));
 	if (!r->slots)

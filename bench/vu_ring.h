@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The driver's half of one virtqueue for block requests of one fixed shape, made to cost as little as it
- * can, so that what is measured is the server.
+ * The driver's half of one virtqueue for block requests of one fixed shape, made to cost as little
+ * as it can, so that what is measured is the server.
  *
- * A request is a slot with fixed memory: header and status in one cache line, and a data buffer. Its
- * chain is always header, data, status. In a split ring slot i owns the descriptors 3 * i to 3 * i + 2
- * (or one that points to its indirect table), written once; a request then costs a store to the header
- * and one to the available ring. In a packed ring the descriptors move along the ring and are written
- * each time.
+ * A request is a slot with fixed memory: header and status in one cache line, and a data buffer.
+ * Its chain is always header, data, status. In a split ring each slot owns three descriptors (or
+ * one that points to its indirect table), written once; a request then costs a store to the header
+ * and one to the available ring. In a packed ring the descriptors move along the ring and are
+ * written each time.
  *
- * Interrupts and notifications are suppressed by event index where it was negotiated, by flags where not.
- * A polling driver parks its event index where the device does not come by and moves it on in time.
+ * Interrupts and notifications are suppressed by event index where it was negotiated, by flags
+ * where not. A polling driver parks its event index where the device does not come by and moves it
+ * on in time.
  *
  * All functions here are meant to be inlined into a loop where `packed`, `indirect` are constants.
  */
@@ -26,8 +27,8 @@
 
 #include "vu_front.h"
 
-#define VU_INLINE static inline __attribute__((always_inline))
-#define VU_CHAIN 3u
+#define VU_INLINE      static inline __attribute__((always_inline))
+#define VU_CHAIN       3u
 #define VU_PACKED_BITS (1u << VRING_PACKED_DESC_F_AVAIL | 1u << VRING_PACKED_DESC_F_USED)
 
 /* What both sides touch of a request, in a cache line of its own. */
@@ -37,21 +38,21 @@ struct vu_head {
 } __attribute__((aligned(64)));
 
 struct vu_slot {
-	uint64_t head, data;	/* addresses for the device */
-	uint64_t table;		/* of the indirect table */
-	uint32_t type;		/* that the descriptors are made for */
+	uint64_t head, data; /* addresses for the device */
+	uint64_t table;	     /* of the indirect table */
+	uint32_t type;	     /* that the descriptors are made for */
 };
 
 struct vu_ring {
 	uint16_t size, mask;
-	uint16_t next;		/* split: the next available index; packed: the next descriptor */
-	uint16_t last;		/* split: the used index read up to; packed: the descriptor */
-	uint16_t published;	/* split: what the device was told; packed: where the batch began */
-	uint16_t batch;		/* packed: descriptors added since the last publish */
-	uint16_t avail_bits, used_bits;	/* packed: what descriptors of this lap carry */
-	uint16_t parked;	/* split, polling: completions since the event index was moved */
+	uint16_t next;	    /* split: the next available index; packed: the next descriptor */
+	uint16_t last;	    /* split: the used index read up to; packed: the descriptor */
+	uint16_t published; /* split: what the device was told; packed: where the batch began */
+	uint16_t batch;	    /* packed: descriptors added since the last publish */
+	uint16_t avail_bits, used_bits; /* packed: what descriptors of this lap carry */
+	uint16_t parked; /* split, polling: completions since the event index was moved */
 	bool event_idx;
-	uint32_t len;		/* of a request's data, bytes */
+	uint32_t len; /* of a request's data, bytes */
 	union {
 		struct {
 			struct vring_desc *desc;
@@ -64,15 +65,16 @@ struct vu_ring {
 		};
 	};
 	struct vu_head *heads;
-	struct vring_desc *tables;	/* four of them for each slot, to stay aligned; packed: the same size */
+	struct vring_desc
+		*tables; /* four of them for each slot, to stay aligned; packed: the same size */
 	struct vu_slot *slots;
 	int kick;
 	uint64_t kicks;
 };
 
-#define LOAD(p) __atomic_load_n(p, __ATOMIC_RELAXED)
-#define LOAD_ACQUIRE(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
-#define STORE(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
+#define LOAD(p)		    __atomic_load_n(p, __ATOMIC_RELAXED)
+#define LOAD_ACQUIRE(p)	    __atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define STORE(p, v)	    __atomic_store_n(p, v, __ATOMIC_RELAXED)
 #define STORE_RELEASE(p, v) __atomic_store_n(p, v, __ATOMIC_RELEASE)
 
 /* Writes the slot's chain, for the whole run (or until a request of the other direction). */
@@ -116,7 +118,7 @@ VU_INLINE void vu_step(struct vu_ring *r, uint16_t *index, uint16_t *bits, uint1
 	}
 }
 
-/* Packed: writes the slot's descriptors; all but the first of the whole batch are visible at once. */
+/* Packed: writes the slot's descriptors, the first one's flags last. The device may see them. */
 VU_INLINE void vu_add_packed(struct vu_ring *r, uint16_t i, bool indirect)
 {
 	struct vu_slot *s = &r->slots[i];
@@ -140,8 +142,9 @@ VU_INLINE void vu_add_packed(struct vu_ring *r, uint16_t i, bool indirect)
 			d->len = t[k].len;
 			d->id = i;
 			if (k)
-				STORE(&d->flags, t[k].flags | r->avail_bits |
-				      (k < VU_CHAIN - 1 ? VRING_DESC_F_NEXT : 0));
+				STORE(&d->flags,
+				      t[k].flags | r->avail_bits |
+					      (k < VU_CHAIN - 1 ? VRING_DESC_F_NEXT : 0));
 			vu_step(r, &r->next, &r->avail_bits, 1);
 		}
 		head_flags = VRING_DESC_F_NEXT;
@@ -151,7 +154,7 @@ VU_INLINE void vu_add_packed(struct vu_ring *r, uint16_t i, bool indirect)
 	STORE_RELEASE(&r->pdesc[head].flags, head_flags | head_bits);
 }
 
-/* Adds slot i's request. The device may not see it before vu_publish(). */
+/* Adds slot i's request. vu_publish() is due: only then the device hears of it. */
 VU_INLINE void vu_add(struct vu_ring *r, uint16_t i, uint32_t type, uint64_t sector, bool packed,
 		      bool indirect)
 {
@@ -262,8 +265,9 @@ VU_INLINE bool vu_arm(struct vu_ring *r, bool packed)
 		uint16_t lap = r->used_bits ? 1 : 0;
 
 		STORE(&r->driver_event->off_wrap, r->last | lap << VRING_PACKED_EVENT_F_WRAP_CTR);
-		STORE_RELEASE(&r->driver_event->flags, r->event_idx ? VRING_PACKED_EVENT_FLAG_DESC :
-			      VRING_PACKED_EVENT_FLAG_ENABLE);
+		STORE_RELEASE(&r->driver_event->flags, r->event_idx
+							       ? VRING_PACKED_EVENT_FLAG_DESC
+							       : VRING_PACKED_EVENT_FLAG_ENABLE);
 	} else if (r->event_idx) {
 		STORE(&r->avail->ring[r->size], r->last);
 	} else {
@@ -297,7 +301,7 @@ VU_INLINE void vu_stay_parked(struct vu_ring *r, unsigned int n, bool packed)
 	}
 }
 
-/* Lays the rings and the slots out in the front end's memory; depth requests of len bytes. -ENOMEM. */
+/* Lays rings and slots out in the front end's memory: depth requests of len bytes. -ENOMEM. */
 int vu_ring_init(struct vu_ring *r, struct vu_front *f, const struct vu_options *o, uint16_t depth,
 		 uint32_t len, struct vu_ring_at *at);
 void vu_ring_free(struct vu_ring *r);

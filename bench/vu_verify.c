@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Theory of operation. A block's content is a function of its number and the round, so writing it again
- * within a round changes nothing and reads may overlap with such writes. Before the next round begins
- * nothing is in flight. Blocks are numbered in an order that visits each once: a step that is odd, over a
- * power of two, skipping what lies beyond the span.
+ * Theory of operation. A block's content is a function of its number and the round, so writing it
+ * again within a round changes nothing and reads may overlap with such writes. Before the next
+ * round begins nothing is in flight. Blocks are numbered in an order that visits each once: a step
+ * that is odd, over a power of two, skipping what lies beyond the span.
  */
 #include "vu_verify.h"
 
@@ -18,7 +18,7 @@ struct verify {
 	struct vu_front *f;
 	struct vu_ring *r;
 	const struct vu_options *o;
-	uint64_t *block;		/* of each slot */
+	uint64_t *block; /* of each slot */
 	uint64_t blocks, round, reads, writes;
 	unsigned int depth;
 	int err;
@@ -54,7 +54,8 @@ static void check(struct verify *v, uint16_t slot)
 
 		memcpy(want, &word, 8);
 		if (memcmp(p + i, want, 8)) {
-			fprintf(stderr, "lean_client: round %" PRIu64 ", byte %" PRIu64 ": wrong data\n",
+			fprintf(stderr,
+				"lean_client: round %" PRIu64 ", byte %" PRIu64 ": wrong data\n",
 				v->round, v->block[slot] * v->r->len + i);
 			v->err = -EIO;
 			return;
@@ -120,7 +121,7 @@ static int pass(struct verify *v, bool writes_only, uint64_t n)
 	while (issued < n || busy) {
 		if (busy < v->depth && issued < n) {
 			slot = (uint16_t)busy++;
-			/* The first requests take the slots in order; later ones reuse what is done. */
+			/* The first take the slots in order; later ones reuse what is done. */
 		} else {
 			err = collect(v, &slot);
 			if (err)
@@ -139,7 +140,8 @@ static int pass(struct verify *v, bool writes_only, uint64_t n)
 			if (block < v->blocks)
 				break;
 		}
-		start(v, slot, block, writes_only || random >> 63 ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN);
+		start(v, slot, block,
+		      writes_only || random >> 63 ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN);
 		issued++;
 	}
 	return 0;
@@ -165,6 +167,7 @@ int vu_verify(struct vu_front *f, struct vu_ring *r, const struct vu_options *o,
 	free(v.block);
 	if (!err)
 		printf("{\"verified\": true, \"rounds\": %" PRIu64 ", \"reads\": %" PRIu64
-		       ", \"writes\": %" PRIu64 "}\n", v.round, v.reads, v.writes);
+		       ", \"writes\": %" PRIu64 "}\n",
+		       v.round, v.reads, v.writes);
 	return err;
 }

@@ -30,7 +30,7 @@ while :; do
 done
 GUEST
 start_guest "$tmp/writer" --qemu "$qemu" --disk "$disk" --pidfile "$tmp/qemu.pid"
-wait_console "the guest writes" '^writing' 30
+wait_console "the guest writes" '^writing' 60
 sleep 1
 kill -KILL "$(cat "$tmp/qemu.pid")"
 wait "$guest_pid" 2>/dev/null || true

@@ -234,7 +234,7 @@ start_guest() {
 	local script=$1
 	shift
 	console=$(mktemp "$tmp/console.XXXX")
-	setpriv --pdeathsig TERM "$scripts/guest-run.sh" --script "$script" --timeout 40 "$@" >"$console" 2>&1 </dev/null &
+	setpriv --pdeathsig TERM "$scripts/guest-run.sh" --script "$script" --timeout 100 "$@" >"$console" 2>&1 </dev/null &
 	guest_pid=$!
 }
 

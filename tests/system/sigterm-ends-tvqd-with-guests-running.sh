@@ -17,7 +17,7 @@ while :; do
 done
 GUEST
 start_guest "$tmp/job" --disk "$tmp/vda.sock,num-queues=1" --pidfile "$tmp/qemu.pid"
-wait_console "the guest has written" '^written' 30
+wait_console "the guest has written" '^written' 60
 stop_tvqd
 kill -KILL "$(cat "$tmp/qemu.pid")" 2>/dev/null || true
 check_says "what the guest synced is in the image" '^from-the-guest' head -n1 "$tmp/disk.img"

@@ -25,7 +25,7 @@ dd if=/dev/vda bs=4k count=1 iflag=direct 2>/dev/null | sha256sum
 dd if=/dev/vdb of=/dev/null bs=64k count=1 iflag=direct 2>/dev/null && echo removed-image-still-serves
 GUEST
 start_guest "$tmp/job" --disk "$tmp/vda.sock,num-queues=1" --disk "$tmp/vdb.sock,num-queues=1"
-wait_console "the guest reads the whole disk" '^cut-it-now' 30
+wait_console "the guest reads the whole disk" '^cut-it-now' 60
 truncate -s 1M "$tmp/disk.img"
 rm "$tmp/gone.img"
 wait_guest "the guest goes on to its end"
