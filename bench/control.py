@@ -153,6 +153,7 @@ class Idle:
         self.row = Row(f"idle CPU over {IDLE_SECONDS} s, {self.devices} managed devices, "
                        f"{self.presented} of them presented", "ms",
                        f"qemu-storage-daemon with {self.presented} exports", higher=False)
+        self.row.figure = 10
 
     def rows(self):
         return [self.row]

@@ -12,7 +12,8 @@ class Row:
 
     def __init__(self, name, unit, peer_name=None, higher=True, aim=None):
         self.name, self.unit, self.peer_name = name, unit, peer_name
-        self.higher, self.aim = higher, aim
+        self.higher, self.aim = higher, aim  # the aim is a ratio
+        self.figure = None  # or a figure of ours
         self.ours, self.peer = [], []
         self.ours_cpu, self.peer_cpu = [], []  # the server's CPU time for a request, ns
 
@@ -36,6 +37,8 @@ class Row:
                 out[key] = self._median(samples)
         if self.aim is not None:
             out["aim"] = self.aim
+        if self.figure is not None:
+            out["aim_ours"] = self.figure
         if len(self.ours) > 1:
             out["ours_range"] = [min(self.ours), max(self.ours)]
         if len(self.peer) > 1:
@@ -73,6 +76,8 @@ def _cells(r):
     ratio = "-" if r["ratio"] is None else f"{r['ratio']:.2f}"
     if r.get("aim") and r["ratio"] is not None:
         ratio += f" (aim {r['aim']:g})"
+    if r.get("aim_ours"):
+        ratio = f"aim {_figure(r['aim_ours'])}"
     return (r["name"], r["unit"], _figure(r["ours"]), _figure(r["peer"]), ratio, cpu,
             r["peer_name"] or "")
 

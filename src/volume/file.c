@@ -300,8 +300,8 @@ static void move_done(struct file_req *r, int res)
 		req_end(r, 0);
 		return;
 	}
-	/* The end of the file; with O_DIRECT a rest of less than a block is one too. */
-	if (!res || (f->direct && (res & (int)(f->v.limits.block_size - 1)))) {
+	/* The end of the file. */
+	if (!res) {
 		req_end(r, v->op == TVQ_VREQ_READ ? req_shrunk(r) : req_log(r, -EIO));
 		return;
 	}

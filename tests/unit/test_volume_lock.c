@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Image locks, against real programs of QEMU's. */
+#include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "volume/internal.h"
 #include "volume_test.h"
 
 #define MIB (1ULL << 20)
@@ -153,9 +155,35 @@ static void a_qemu_is_refused_what_we_have(void **state)
 	assert_true(output_has(f, "lock"));
 	assert_int_not_equal(run(f, "qemu-img convert -f raw -O raw '%s' '%s/copy'", f->path, f->dir), 0);
 	assert_int_not_equal(run(f, "qemu-img resize -f raw '%s' 2M", f->path), 0);
-	/* The lock goes with the last reference, not when what may block is done. */
 	tvq_volume_put(v);
 	assert_int_equal(run(f, "qemu-io -f raw -c 'write 0 512' '%s'", f->path), 0);
+	tvq_volume_settle();
+}
+
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+
+static void wait_at_gate(struct tvq_volume_work *w)
+{
+	(void)w;
+	pthread_mutex_lock(&gate);
+	pthread_mutex_unlock(&gate);
+}
+
+static void the_locks_go_with_the_last_reference_though_closing_takes_its_time(void **state)
+{
+	struct fixture *f = *state;
+	struct tvq_volume_work slow = { .fn = wait_at_gate };
+	struct tvq_volume *v = file_volume(f, false), *again;
+
+	assert_non_null(v);
+	pthread_mutex_lock(&gate);
+	tvq_volume_later(&slow);
+	tvq_volume_put(v);
+	again = file_volume(f, false);
+	pthread_mutex_unlock(&gate);
+	if (!again)
+		fail_msg("%s", err);
+	tvq_volume_put(again);
 	tvq_volume_settle();
 }
 
@@ -264,6 +292,7 @@ int main(void)
 		TEST(an_image_that_a_qemu_writes_is_refused_by_name_until_that_ends),
 		TEST(an_image_that_a_qemu_reads_can_be_added_read_only),
 		TEST(a_qemu_is_refused_what_we_have),
+		TEST(the_locks_go_with_the_last_reference_though_closing_takes_its_time),
 		TEST(a_qemu_may_read_and_not_write_what_we_only_read),
 		TEST(two_volumes_on_one_image_exclude_each_other_unless_both_read),
 		TEST(the_image_of_a_process_that_was_killed_can_be_had_at_once),

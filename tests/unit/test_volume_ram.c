@@ -21,6 +21,21 @@ static long resident_kib(void)
 	return resident * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
+/* Page tables of the process, in KiB. */
+static long page_tables_kib(void)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	char line[128];
+	long kib = -1;
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f))
+		sscanf(line, "VmPTE: %ld", &kib);
+	fclose(f);
+	assert_true(kib >= 0);
+	return kib;
+}
+
 /* ThreadSanitizer's shadow of the memory is counted with it, and stays. */
 #if defined(__SANITIZE_THREAD__)
 #define SHADOWED 1
@@ -116,13 +131,14 @@ static void unwritten_ram_reads_as_zeroes_and_costs_nothing(void **state)
 {
 	struct vt t = vt_open(tvq_volume_ram("r", 1ULL << 34, err), err);
 	uint8_t *buf = malloc(MIB), *zero = calloc(1, MIB);
-	long before;
+	long before, tables;
 
 	(void)state;
 	/* A piece elsewhere is written, so that there is a mapping. */
 	memset(buf, 1, MIB);
 	assert_int_equal(vt_op(&t, TVQ_VREQ_WRITE, 0, (1ULL << 34) - 512, buf, 512), 0);
 	before = resident_kib();
+	tables = page_tables_kib();
 	for (uint64_t at = 0; at < 2048 * MIB; at += MIB) {
 		memset(buf, 0xaa, 4096);
 		assert_int_equal(vt_op(&t, TVQ_VREQ_READ, 0, at, buf, MIB), 0);
@@ -130,6 +146,7 @@ static void unwritten_ram_reads_as_zeroes_and_costs_nothing(void **state)
 	}
 	assert_int_equal(vt_op(&t, TVQ_VREQ_WRITE_ZEROES, 0, 0, NULL, 2048 * MIB), 0);
 	assert_true(resident_kib() - before < 1024);
+	assert_true(page_tables_kib() - tables < 1024);
 	assert_int_equal(vt_op(&t, TVQ_VREQ_READ, 0, (1ULL << 34) - 512, buf, 512), 0);
 	assert_int_equal(buf[511], 1);
 	free(buf);
