@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Transportq commands through the in-process bus: commands per second with one and with 64 in flight,
- * CREATE and DESTROY pairs per second, each with 1, 1,000 and 60,000 managed devices living; bytes of
- * memory for an idle managed device with one queue. One thread does it all.
+ * Transportq commands through the in-process bus: commands per second with one and with 64 in
+ * flight, CREATE and DESTROY pairs per second, each with 1, 1,000 and 60,000 managed devices
+ * living; bytes of memory for an idle managed device with one queue. One thread does it all.
  *
  *     bench_commands [ROW...]       rows whose names begin so; none: all
  *
- * Each result is a line of JSON: {"name","unit","value","higher_is_better"}; the value is the median of
- * short runs.
+ * Each result is a line of JSON: {"name","unit","value","higher_is_better"}; the value is the
+ * median of short runs.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -19,9 +19,9 @@
 #include <tvq/inproc.h>
 #include <tvq/volumes.h>
 
-#define RUNS 7
-#define RUN_NS 150000000ull
-#define POLL_NS 32000
+#define RUNS	 7
+#define RUN_NS	 150000000ull
+#define POLL_NS	 32000
 #define PIPELINE 64
 
 struct bench {
@@ -29,7 +29,7 @@ struct bench {
 	struct tvq_volume_pool *pool;
 	struct tvq_bus *bus;
 	struct tvq_client *client;
-	uint64_t *ids;			/* of the living devices */
+	uint64_t *ids; /* of the living devices */
 	unsigned int n;
 	uint32_t rnd;
 	uint64_t done, until;
@@ -61,8 +61,8 @@ static bool is_wanted(const char *name)
 
 static void report(const char *name, const char *unit, double value, bool higher)
 {
-	printf("{\"name\":\"%s\",\"unit\":\"%s\",\"value\":%.6g,\"higher_is_better\":%s}\n", name, unit,
-	       value, higher ? "true" : "false");
+	printf("{\"name\":\"%s\",\"unit\":\"%s\",\"value\":%.6g,\"higher_is_better\":%s}\n", name,
+	       unit, value, higher ? "true" : "false");
 	fflush(stdout);
 }
 
@@ -196,8 +196,10 @@ static void created(struct tvq_create *cr)
 	if (cr->err)
 		fail("CREATE");
 	p->destroy = (struct tvq_cmd){
-		.device_id = cr->device_id, .class = VIRTIO_TRANSPTQ_CTRL_VDEV,
-		.command = VIRTIO_TRANSPTQ_CTRL_VDEV_DESTROY, .done = destroyed,
+		.device_id = cr->device_id,
+		.class = VIRTIO_TRANSPTQ_CTRL_VDEV,
+		.command = VIRTIO_TRANSPTQ_CTRL_VDEV_DESTROY,
+		.done = destroyed,
 	};
 	tvq_client_submit(p->b->client, &p->destroy);
 }
@@ -209,7 +211,8 @@ static void pairs(struct bench *b)
 	b->in_flight = PIPELINE;
 	for (unsigned int i = 0; i < PIPELINE; i++) {
 		pair[i] = (struct pair){
-			.create = { .virtio_device_id = TVQ_TYPE_BLK, .done = created }, .b = b,
+			.create = { .virtio_device_id = TVQ_TYPE_BLK, .done = created },
+			.b = b,
 		};
 		tvq_client_create(b->client, &pair[i].create);
 	}
@@ -265,7 +268,9 @@ static void memory(struct bench *b, unsigned int from, unsigned int to)
 
 static void set_up(struct bench *b)
 {
-	struct tvq_maker_cfg maker = { .kind = TVQ_MAKER_NULL, .name = "n", .default_size = 1 << 20 };
+	struct tvq_maker_cfg maker = { .kind = TVQ_MAKER_NULL,
+				       .name = "n",
+				       .default_size = 1 << 20 };
 	struct tvq_mgmt_cfg cfg = { .os = &tvq_os_host, .control = &b->exec };
 	char why[TVQ_VOLUME_ERR_LEN];
 	int err;

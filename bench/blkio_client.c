@@ -124,6 +124,7 @@ static void measure(struct run *r, clockid_t server, const struct itimerval *tim
 		turn(r);
 	end = now(CLOCK_MONOTONIC);
 	cpu = now(server) - cpu;
+	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
 	if (!r->ops) {
 		fprintf(stderr, "blkio_client: the server finished nothing\n");
 		exit(1);

@@ -21,6 +21,7 @@ DIRECTIONS = ("read", "write")
 SIZE = 1 << 30  # of null volumes and files
 RAM_SIZE = 256 << 20
 CLIENT_CPU, SERVER_CPU = 0, 1
+FAILURES = 4  # of one group, after which it is not repeated any more
 
 # Ratios that the project aims at, by (volume, mode, client, peer): for some depths.
 AIMS = {
@@ -50,6 +51,7 @@ class Group:
     def __init__(self, config, volume, mode, client="lean"):
         self.config, self.volume, self.mode, self.client = config, volume, mode, client
         self.polling = mode == "polling"
+        self.failures = []
         self.cells = [self._cell(depth, direction) for direction in DIRECTIONS
                       for depth in DEPTHS]
 
@@ -95,6 +97,10 @@ class Group:
             keys -= {"ours", "ours inflight"}
         for i in range(self.config.reps):
             self._repetition(i, keys)
+            if len(self.failures) > FAILURES:
+                break
+        if self.failures:
+            raise Failed("; ".join(sorted(set(self.failures))))
 
     def _repetition(self, i, keys):
         servers = {}
@@ -110,7 +116,7 @@ class Group:
             for cell in cells:
                 for key in order:
                     if any(key in entry[1:] for entry in cell.rows):
-                        self._sample(cell, key, servers.get(key.split()[0]))
+                        self._try(cell, key, servers.get(key.split()[0]))
         finally:
             for server in servers.values():
                 server.stop()
@@ -135,6 +141,14 @@ class Group:
     def _fill(self, server):
         """Each page of a RAM volume really there: the first round of a check writes all of it."""
         run([self.config.lean, "--verify", "--ms", "1", server.socket])
+
+    def _try(self, cell, key, server):
+        """A sample that fails is one sample less, and makes the whole run fail in the end."""
+        try:
+            self._sample(cell, key, server)
+        except Failed as e:
+            print(f"bench: {e}", file=sys.stderr)
+            self.failures.append(str(e))
 
     def _sample(self, cell, key, server):
         argv = self._argv(cell, key, server)

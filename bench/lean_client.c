@@ -195,6 +195,7 @@ static int measure(struct run *r, const struct options *o)
 	end = now(CLOCK_MONOTONIC);
 	cpu = now(server) - cpu;
 	own = now(CLOCK_PROCESS_CPUTIME_ID) - own;
+	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
 	kicks = r->ring.kicks - kicks;
 	if (!r->ops) {
 		fprintf(stderr, "lean_client: the server finished nothing in %lu ms\n", o->ms);

@@ -110,7 +110,10 @@ class Program:
             out = json.loads(line)
             if not any(out["name"].startswith(stem) for stem in self.stems):
                 continue
-            row = Row(out["name"], out["unit"], higher=out.get("higher_is_better", False))
+            name = out["name"]
+            if any(row.name == name for row in self.found):
+                name += f", {out['unit']}"
+            row = Row(name, out["unit"], higher=out.get("higher_is_better", False))
             row.ours.append(out["value"])
             row.figure = self.aims.get(out["name"])
             self.found.append(row)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * An embedder's device half without threads, as firmware would have it: an operating system table, a
- * volume type and a pool of its own, and tvq_exec_poll() called by hand. The volume is an array, "flash".
- * The driver is libtvq's, over the in-process bus.
+ * An embedder's device half without threads, as firmware would have it: an operating system
+ * table, a volume type and a pool of its own, and tvq_exec_poll() called by hand. The volume is
+ * an array, "flash". The driver is libtvq's, over the in-process bus.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 
 #define FLASH_BYTES (64 * 1024)
 static uint8_t flash[FLASH_BYTES];
-static size_t allocated;	/* bytes */
+static size_t allocated; /* bytes */
 
 static void check(bool ok, const char *what)
 {
@@ -69,7 +69,11 @@ static void os_random(void *buf, size_t len)
 }
 
 static const struct tvq_os os = {
-	.alloc = os_alloc, .free = os_free, .now = os_now, .vlog = os_vlog, .random = os_random,
+	.alloc = os_alloc,
+	.free = os_free,
+	.now = os_now,
+	.vlog = os_vlog,
+	.random = os_random,
 };
 
 /* ---- the volume: each request is done at once, in place ---- */
@@ -107,16 +111,21 @@ static void flash_submit(struct tvq_volume_channel *ch, struct tvq_vreq *const *
 
 static void flash_destroy(struct tvq_volume *v)
 {
-	(void)v;	/* it is static */
+	(void)v; /* it is static */
 }
 
 static const struct tvq_volume_ops flash_ops = {
-	.type = "flash", .open = flash_open, .close = flash_close, .submit = flash_submit,
+	.type = "flash",
+	.open = flash_open,
+	.close = flash_close,
+	.submit = flash_submit,
 	.destroy = flash_destroy,
 };
 
 static struct tvq_volume volume = {
-	.ops = &flash_ops, .id = "flash0", .refs = 1,
+	.ops = &flash_ops,
+	.id = "flash0",
+	.refs = 1,
 	.limits = { .capacity = FLASH_BYTES, .block_size = 512, .physical_block_size = 512 },
 };
 

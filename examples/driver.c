@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * An embedder's driver: makes a management device in this process with a pool of RAM volumes, creates a
- * managed block device through its transport virtqueue, writes and reads it, and destroys it again.
+ * An embedder's driver: makes a management device in this process with a pool of RAM volumes,
+ * creates a managed block device through its transport virtqueue, writes and reads it, and
+ * destroys it again.
  *
  *     cc driver.c $(pkg-config --cflags --libs libtvq) -o driver && ./driver
  */
@@ -26,7 +27,9 @@ static void check(bool ok, const char *what, int err)
 static struct tvq_bus *make_device(struct tvq_loop **loop, struct tvq_volume_pool **pool)
 {
 	struct tvq_loop_cfg loop_cfg = { .cpu = -1 };
-	struct tvq_maker_cfg maker = { .kind = TVQ_MAKER_RAM, .name = "ram", .default_size = 1 << 20 };
+	struct tvq_maker_cfg maker = { .kind = TVQ_MAKER_RAM,
+				       .name = "ram",
+				       .default_size = 1 << 20 };
 	struct tvq_mgmt_cfg cfg = { .os = &tvq_os_host };
 	char why[TVQ_VOLUME_ERR_LEN] = "";
 	struct tvq_bus *bus;

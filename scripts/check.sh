@@ -115,7 +115,8 @@ mkdir -p "$logs"
 
 build "build/gcc" build gcc
 unit gcc build
-fact "freestanding layers import nothing" tests/freestanding.sh build
+fact "freestanding check catches what it should" sh tests/freestanding.sh --self-test
+fact "freestanding layers import nothing" sh tests/freestanding.sh build/libtvq-freestanding.a
 conformance build
 examples build
 for test in tests/docs/*.sh; do

@@ -107,7 +107,7 @@ check_host() {
 	local inside outside
 	run e2fsck -fn "$work/left.img"
 	run e2fsck -fn "$work/right.img"
-	run env DEBUGFS_PAGER=cat debugfs -R 'cat answer.txt' "$work/left.img"
+	run debugfs -R 'cat answer.txt' "$work/left.img"
 	debugfs -R 'cat answer.txt' "$work/left.img" 2>/dev/null | grep -q '^Written by the guest' ||
 		die "what the guest wrote is not in left.img"
 	inside=$(sed -n 's|^\([0-9a-f]\{64\}\)  /mnt/right/data$|\1|p' "$work/console")

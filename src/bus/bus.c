@@ -37,7 +37,8 @@ int tvq_bus_wait(struct tvq_bus *b, const bool *flag, uint64_t timeout_ns)
 	if (*flag)
 		return 0;
 	deadline = b->exec->os->now() + timeout_ns;
-	/* The timer ends a sleep. Without one (no memory) nobody sleeps, and the clock is read here. */
+	/* The timer ends a sleep. Without one (no memory) nobody sleeps, and the clock is read
+	 * here. */
 	timed = tvq_timer_set(b->exec, &w.timer, deadline) == 0;
 	do {
 		if (loop)

@@ -2,10 +2,10 @@
 /*
  * The bus to a nested management device: each register is a command on the parent's transportq.
  *
- * What may wait (registers, queue set-up) is a sequence that is called; what may not wait (notification)
- * needs no command: the area was got at set-up, and writing to it is the parent bus' business. The status
- * that goes with a configuration interrupt is got by a sequence in flight, one at a time; an interrupt
- * that comes meanwhile makes it go round once more.
+ * What may wait (registers, queue set-up) is a sequence that is called; what may not wait
+ * (notification) needs no command: the area was got at set-up, and writing to it is the parent
+ * bus' business. The status that goes with a configuration interrupt is got by a sequence in
+ * flight, one at a time; an interrupt that comes meanwhile makes it go round once more.
  */
 #include <errno.h>
 #include <poll.h>
@@ -20,9 +20,9 @@
 
 /* An interrupt: an eventfd that the loop watches, or a poller. */
 struct irq {
-	void (*fn)(void *ctx);	/* NULL: nobody wants it */
+	void (*fn)(void *ctx); /* NULL: nobody wants it */
 	void *ctx;
-	int fd;			/* -1: polled */
+	int fd; /* -1: polled */
 	uint64_t addr;
 	uint32_t data;
 	struct tvq_watch watch;
@@ -34,22 +34,22 @@ struct nested_queue {
 	struct nested_queue *next;
 	uint16_t index;
 	uint64_t area;
-	struct irq *irq;	/* NULL: the driver polls */
+	struct irq *irq; /* NULL: the driver polls */
 };
 
 struct nested {
 	struct tvq_bus bus;
 	struct tvq_client *parent;
-	struct tvq_bus *up;		/* the parent's bus */
+	struct tvq_bus *up; /* the parent's bus */
 	uint64_t id;
 	uint32_t type;
-	bool gone;			/* it was destroyed: as good as reset */
+	bool gone; /* it was destroyed: as good as reset */
 	struct nested_queue *queues;
 
 	struct irq *config_irq;
 	void (*changed)(void *ctx, uint8_t status);
 	void *changed_ctx;
-	struct tvq_seq *asking;		/* for the status, after an interrupt */
+	struct tvq_seq *asking; /* for the status, after an interrupt */
 	struct tvq_done asked;
 	bool ask_again;
 	uint8_t status;
@@ -81,7 +81,7 @@ static unsigned int irq_poll(struct tvq_poller *p)
 static bool irq_stay(struct tvq_poller *p)
 {
 	(void)p;
-	return true;	/* nothing would call it back */
+	return true; /* nothing would call it back */
 }
 
 /* It is freed when the queue is set up again, or with the bus. */
@@ -141,7 +141,8 @@ static void irq_free(struct nested *n, struct irq *irq)
 	if (irq->fd >= 0) {
 		tvq_watch_stop(&irq->watch, irq_stopped);
 		if (tvq_bus_wait(&n->bus, &irq->stopped, TVQ_BUS_TIMEOUT_NS)) {
-			tvq_log(n->bus.os, TVQ_LOG_ERR, "nested: a watch does not end; its memory is left");
+			tvq_log(n->bus.os, TVQ_LOG_ERR,
+				"nested: a watch does not end; its memory is left");
 			return;
 		}
 		n->up->ops->msi_fd_free(n->up, irq->addr, irq->data);
@@ -273,8 +274,8 @@ static struct nested_queue *make_queue(struct nested *n, uint16_t index)
 	return q;
 }
 
-static int nested_queue_setup(struct tvq_bus *b, const struct tvq_bus_queue *bq, void (*used)(void *ctx),
-			      void *ctx)
+static int nested_queue_setup(struct tvq_bus *b, const struct tvq_bus_queue *bq,
+			      void (*used)(void *ctx), void *ctx)
 {
 	struct nested *n = nested_of(b);
 	struct nested_queue *q = make_queue(n, bq->index);
@@ -346,7 +347,8 @@ static void config_interrupt(void *ctx)
 	ask_status(ctx);
 }
 
-/* Without an eventfd nothing is watched: a command that is not answered asks for the status by itself. */
+/* Without an eventfd nothing is watched: a command that is not answered asks for the status by
+ * itself. */
 static void nested_watch(struct tvq_bus *b, void (*changed)(void *ctx, uint8_t status), void *ctx)
 {
 	struct nested *n = nested_of(b);
@@ -396,7 +398,8 @@ static int nested_notify_fd(struct tvq_bus *b, uint64_t area, uint16_t queue_ind
 {
 	struct tvq_bus *up = nested_of(b)->up;
 
-	return up->ops->notify_fd ? up->ops->notify_fd(up, area, queue_index, fd, done) : -EOPNOTSUPP;
+	return up->ops->notify_fd ? up->ops->notify_fd(up, area, queue_index, fd, done)
+				  : -EOPNOTSUPP;
 }
 
 /* TQ-015: there is one space, the one that its own transportq is in. */
@@ -437,7 +440,8 @@ static void nested_free(struct tvq_bus *b)
 
 	if (n->asking)
 		tvq_seq_abandon(n->asking);
-	/* Ends whatever would use the interrupts; where the device is gone already it fails, and is right. */
+	/* Ends whatever would use the interrupts; where the device is gone already it fails, and
+	 * is right. */
 	tvq_client_reset_call(n->parent, n->id);
 	irq_free(n, n->config_irq);
 	while (n->queues) {
@@ -474,8 +478,8 @@ static const struct tvq_bus_ops nested_ops = {
 	.free = nested_free,
 };
 
-struct tvq_bus *tvq_nested_new(struct tvq_client *parent, uint64_t device_id, uint32_t virtio_device_id,
-			       int *err)
+struct tvq_bus *tvq_nested_new(struct tvq_client *parent, uint64_t device_id,
+			       uint32_t virtio_device_id, int *err)
 {
 	struct tvq_bus *up = tvq_client_bus(parent);
 	struct nested *n = up->os->alloc(sizeof(*n));

@@ -24,6 +24,7 @@ static void msi_write(struct tvq_device *dev, const struct tvq_msi *msi)
 	uint8_t data[4];
 	void *p;
 
+	tvq_dma_view_init(&view);
 	tvq_dma_view_refresh(&view, msi_space(dev));
 	p = tvq_dma_ptr(&view, msi->addr, sizeof(data), TVQ_DMA_WRITE);
 	if (!p)

@@ -280,6 +280,8 @@ void tvq_vq_init(struct tvq_vq *vq, struct tvq_device *dev, const struct tvq_vq_
 	vq->broken_msg.fn = vq_broke;
 	vq->synced_msg.fn = vq_synced;
 	vq->synced_inflight_msg.fn = vq_synced_inflight;
+	tvq_dma_view_init(&vq->view);
+	tvq_dma_view_init(&vq->inflight_view);
 	tvq_vq_worker_init(vq);
 	tvq_vq_msi_init(vq);
 }

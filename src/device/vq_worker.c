@@ -139,6 +139,8 @@ static void vq_enter(struct tvq_msg *m)
 		return;
 	}
 	vq_check_lost(vq);
+	if (vq->inflight_size)
+		tvq_vq_publish(vq);	/* TQ-131: an interrupt for what was used before */
 	vq_activate(vq);	/* TQ-095: one look without a notification */
 }
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The polling block driver: the data path. Each request has a slot with 64 bytes of DMA memory for its
- * header, the range of a discard and the status byte; its data is the caller's. Nothing is allocated and
- * no interrupt is asked for; submit notifies once for all, if the device wants to be notified at all.
+ * The polling block driver: the data path. Each request has a slot with 64 bytes of DMA memory
+ * for its header, the range of a discard and the status byte; its data is the caller's. Nothing
+ * is allocated and no interrupt is asked for; submit notifies once for all, if the device wants
+ * to be notified at all.
  *
- * Requests that cannot be put into the ring whatever its state (too many pieces) take a slot too and are
- * ready at once with their error, so that submit has one meaning: what it counts will come out of poll.
+ * Requests that cannot be put into the ring whatever its state (too many pieces) take a slot too
+ * and are ready at once with their error, so that submit has one meaning: what it counts will
+ * come out of poll.
  */
 #include <endian.h>
 #include <errno.h>
@@ -13,7 +15,8 @@
 
 #include "blk_priv.h"
 
-static struct tvq_blk_frame *frame_of(const struct tvq_blk_queue *q, const struct tvq_blk_slot *slot)
+static struct tvq_blk_frame *frame_of(const struct tvq_blk_queue *q,
+				      const struct tvq_blk_slot *slot)
 {
 	return &q->frames[slot - q->slots];
 }
@@ -55,7 +58,8 @@ static int data_pieces(const struct tvq_blk *b, const struct tvq_blk_req *r, str
 	return n;
 }
 
-/* Fills the slot's frame and b->sg. Returns the pieces of data; readable ones before writable ones. */
+/* Fills the slot's frame and b->sg. Returns the pieces of data; readable ones before writable
+ * ones. */
 static int describe(struct tvq_blk_queue *q, struct tvq_blk_slot *slot, struct tvq_blk_req *r,
 		    unsigned int *n_out, unsigned int *n_in)
 {
@@ -98,7 +102,8 @@ static int describe(struct tvq_blk_queue *q, struct tvq_blk_slot *slot, struct t
 	f->header.sector = htole64(sector);
 	f->status = 0xff;
 	sg[1 + n] = (struct tvq_sg){
-		.addr = iova + offsetof(struct tvq_blk_frame, status), .len = sizeof(f->status),
+		.addr = iova + offsetof(struct tvq_blk_frame, status),
+		.len = sizeof(f->status),
 	};
 	*n_out = (unsigned int)n + 2 - *n_in;
 	return 0;
@@ -132,7 +137,8 @@ void tvq_blk_publish(struct tvq_blk_queue *q)
 		q->blk->bus->ops->notify(q->blk->bus, q->area, q->index, 2);
 }
 
-unsigned int tvq_blk_submit(struct tvq_blk *b, uint16_t queue, struct tvq_blk_req *const *r, unsigned int n)
+unsigned int tvq_blk_submit(struct tvq_blk *b, uint16_t queue, struct tvq_blk_req *const *r,
+			    unsigned int n)
 {
 	struct tvq_blk_queue *q = &b->queues[queue];
 	unsigned int i;
@@ -166,7 +172,8 @@ static int status_error(uint8_t status)
 	}
 }
 
-/* The next one that the device has finished; NULL: none. *sync where a synchronous call waits for it. */
+/* The next one that the device has finished; NULL: none. *sync where a synchronous call waits for
+ * it. */
 static struct tvq_blk_req *next_done(struct tvq_blk_queue *q, bool *sync)
 {
 	struct tvq_blk_slot *slot;
@@ -177,8 +184,9 @@ static struct tvq_blk_req *next_done(struct tvq_blk_queue *q, bool *sync)
 		r = slot->req;
 		*sync = slot->sync;
 		if (r)
-			r->err = written ? status_error(*(volatile uint8_t *)&frame_of(q, slot)->status) :
-					   -EPROTO;
+			r->err = written ? status_error(
+						   *(volatile uint8_t *)&frame_of(q, slot)->status)
+					 : -EPROTO;
 		q->in_flight--;
 		put_slot(q, slot);
 		if (r)

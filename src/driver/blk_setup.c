@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The polling block driver: from a managed device that was created to DRIVER_OK, by the sequence that any
- * driver's accesses come to (TQ-150), and back. tvq_blk_free() takes a half-built one.
+ * The polling block driver: from a managed device that was created to DRIVER_OK, by the sequence
+ * that any driver's accesses come to (TQ-150), and back. tvq_blk_free() takes a half-built one.
  */
 #include <endian.h>
 #include <errno.h>
@@ -14,9 +14,9 @@
 #include "blk_priv.h"
 
 #define DEFAULT_SIZE 128
-#define DEFAULT_SEG 16
+#define DEFAULT_SEG  16
 #define CONFIG_BYTES (offsetof(struct virtio_blk_config, write_zeroes_may_unmap) + 1)
-#define MOST_SEG 1022
+#define MOST_SEG     1022
 #define CONFIG_TRIES 8
 
 static const struct tvq_os *os_of(const struct tvq_blk *b)
@@ -113,13 +113,15 @@ static int use_config(struct tvq_blk *b, const struct tvq_blk_cfg *cfg)
 
 	b->capacity = le64toh((__le64)b->config.capacity) * 512;
 	b->block_size = has(b, VIRTIO_BLK_F_BLK_SIZE) ? le32toh((__le32)b->config.blk_size) : 512;
-	b->size_max = has(b, VIRTIO_BLK_F_SIZE_MAX) ? le32toh((__le32)b->config.size_max) : UINT32_MAX;
+	b->size_max = has(b, VIRTIO_BLK_F_SIZE_MAX) ? le32toh((__le32)b->config.size_max)
+						    : UINT32_MAX;
 	if (has(b, VIRTIO_BLK_F_SEG_MAX) && seg > le32toh((__le32)b->config.seg_max))
 		seg = le32toh((__le32)b->config.seg_max);
 	if (seg > MOST_SEG)
 		seg = MOST_SEG;
 	/* What the device says cannot be true: no size of a block, no room for any data. */
-	if (b->block_size < 512 || b->block_size & (b->block_size - 1) || b->size_max < b->block_size || !seg)
+	if (b->block_size < 512 || b->block_size & (b->block_size - 1) ||
+	    b->size_max < b->block_size || !seg)
 		return -EPROTO;
 	b->max_seg = (uint16_t)seg;
 	b->max_discard = sectors_to_bytes(b->config.max_discard_sectors, b->block_size);
@@ -197,7 +199,8 @@ static int setup_queue(struct tvq_blk *b, struct tvq_blk_queue *q, uint16_t want
 	if (!s)
 		return -ENOMEM;
 	tvq_seq_vq_size_set(s, q->index, q->size);
-	/* Our memory is in the space of the manager's own queues, whatever the device's default is. */
+	/* Our memory is in the space of the manager's own queues, whatever the device's default
+	 * is. */
 	tvq_seq_vq_asid_set(s, q->index, 0);
 	tvq_seq_vq_addr(s, q->index, desc, driver, device);
 	tvq_seq_vq_notify_get(s, q->index, &q->area, &area_size);
@@ -212,7 +215,7 @@ static int driver_ok(struct tvq_blk *b)
 	if (!s)
 		return -ENOMEM;
 	tvq_seq_status_set(s, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
-			      VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
+				      VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
 	return tvq_seq_call(s);
 }
 
@@ -234,7 +237,8 @@ static int bring_up(struct tvq_blk *b, const struct tvq_blk_cfg *cfg)
 	if (!b->sg || !b->queues)
 		return -ENOMEM;
 	b->up = true;
-	/* Before a queue runs: memory that is mapped later need not be seen by a running queue at once. */
+	/* Before a queue runs: memory that is mapped later need not be seen by a running queue at
+	 * once. */
 	b->bounce = b->bus->ops->dma_alloc(b->bus, TVQ_BLK_BOUNCE_BYTES, &b->bounce_iova);
 	if (!b->bounce)
 		return -ENOMEM;
@@ -260,7 +264,8 @@ static bool never_sleep(struct tvq_poller *p)
 	return true;
 }
 
-struct tvq_blk *tvq_blk_new(struct tvq_client *c, uint64_t device_id, const struct tvq_blk_cfg *cfg, int *err)
+struct tvq_blk *tvq_blk_new(struct tvq_client *c, uint64_t device_id, const struct tvq_blk_cfg *cfg,
+			    int *err)
 {
 	static const struct tvq_blk_cfg defaults;
 	struct tvq_bus *bus = tvq_client_bus(c);
@@ -278,7 +283,8 @@ struct tvq_blk *tvq_blk_new(struct tvq_client *c, uint64_t device_id, const stru
 	*err = bring_up(b, cfg ? cfg : &defaults);
 	if (!*err)
 		return b;
-	tvq_log(bus->os, TVQ_LOG_ERR, "managed device %llu: the block driver cannot start: error %d (%s)",
+	tvq_log(bus->os, TVQ_LOG_ERR,
+		"managed device %llu: the block driver cannot start: error %d (%s)",
 		(unsigned long long)device_id, -*err, tvq_client_failed(c));
 	tvq_blk_free(b);
 	return NULL;
@@ -292,7 +298,8 @@ static void free_queue(struct tvq_blk *b, struct tvq_blk_queue *q, bool dma)
 		tvq_blk_cancel(q, -ECANCELED);
 		for (i = 0; i < q->size && dma; i++)
 			if (q->slots[i].orphan)
-				b->bus->ops->dma_free(b->bus, q->slots[i].orphan, TVQ_BLK_BOUNCE_BYTES);
+				b->bus->ops->dma_free(b->bus, q->slots[i].orphan,
+						      TVQ_BLK_BOUNCE_BYTES);
 		os_of(b)->free(q->slots, q->size * sizeof(*q->slots));
 	}
 	if (q->ready)
@@ -316,7 +323,8 @@ void tvq_blk_free(struct tvq_blk *b)
 		dma = !err || err == -EIO || err == -ECANCELED;
 		if (!dma)
 			tvq_log(os_of(b), TVQ_LOG_ERR,
-				"managed device %llu did not reset (error %d); its memory is left to it",
+				"managed device %llu did not reset (error %d); its memory is left "
+				"to it",
 				(unsigned long long)b->device_id, -err);
 	}
 	for (i = 0; b->queues && i < b->n_queues; i++)

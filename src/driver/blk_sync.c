@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The polling block driver: synchronous calls, on queue 0, one request at a time. Data is bounced through
- * DMA memory.
+ * The polling block driver: synchronous calls, on queue 0, one request at a time. Data is bounced
+ * through DMA memory.
  *
- * A request that gets no answer in time stays with the device: its slot keeps the bounce memory, and
- * the next call makes itself another.
+ * A request that gets no answer in time stays with the device: its slot keeps the bounce memory,
+ * and the next call makes itself another.
  */
 #include <errno.h>
 #include <linux/virtio_config.h>
@@ -12,7 +12,7 @@
 
 #include "blk_priv.h"
 
-#define STATUS_SLICE_NS 200000000ull	/* how long a wait is silent before the status is asked for */
+#define STATUS_SLICE_NS 200000000ull /* how long a wait is silent before the status is asked for */
 
 static int get_bounce(struct tvq_blk *b)
 {
@@ -68,7 +68,8 @@ static int wait_done(struct tvq_blk *b, struct tvq_blk_queue *q, const bool *don
 	int err;
 
 	do {
-		/* Every time: waiting for an answer to ask_status() may have ended its turn on the list. */
+		/* Every time: waiting for an answer to ask_status() may have ended its turn on
+		 * the list. */
 		tvq_poller_activate(b->bus->exec, &b->poller);
 		err = tvq_bus_wait(b->bus, done, STATUS_SLICE_NS);
 		if (err)
@@ -198,8 +199,8 @@ int tvq_blk_write_zeroes(struct tvq_blk *b, uint64_t offset, uint64_t len, bool 
 {
 	if (!(b->features & TVQ_BLK_BIT(VIRTIO_BLK_F_WRITE_ZEROES)))
 		return -EOPNOTSUPP;
-	return ranges(b, VIRTIO_BLK_T_WRITE_ZEROES, unmap ? VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP : 0, offset,
-		      len, b->max_zeroes);
+	return ranges(b, VIRTIO_BLK_T_WRITE_ZEROES, unmap ? VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP : 0,
+		      offset, len, b->max_zeroes);
 }
 
 int tvq_blk_id(struct tvq_blk *b, char id[21])

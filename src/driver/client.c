@@ -2,21 +2,22 @@
 /*
  * The transportq client.
  *
- * A command's way: submit copies header and out-data into a slot of DMA memory and adds the slot's two
- * pieces to the ring. Nothing is published yet: a message that runs at the turn's end publishes all that
- * the turn has added and notifies once. Where the ring is full the command waits in a queue, behind those
- * that wait already, so that the order in which commands were submitted is the order in which they are
- * made available (TQ-030). The device's interrupt collects what is done: ack and in-data are copied out
- * of the slot once, the slot is free again, and what waits takes the places.
+ * A command's way: submit copies header and out-data into a slot of DMA memory and adds the
+ * slot's two pieces to the ring. Nothing is published yet: a message that runs at the turn's end
+ * publishes all that the turn has added and notifies once. Where the ring is full the command
+ * waits in a queue, behind those that wait already, so that the order in which commands were
+ * submitted is the order in which they are made available (TQ-030). The device's interrupt
+ * collects what is done: ack and in-data are copied out of the slot once, the slot is free again,
+ * and what waits takes the places.
  *
- * Slots number as many as the ring has entries and are made at set-up, so that a command in the steady
- * state allocates nothing. done is never called from within submit: a command that fails there (no
- * memory, too large, a dead device) is ended by the same message at the turn's end.
+ * Slots number as many as the ring has entries and are made at set-up, so that a command in the
+ * steady state allocates nothing. done is never called from within submit: a command that fails
+ * there (no memory, too large, a dead device) is ended by the same message at the turn's end.
  *
- * The device is not trusted: a used length that cannot be true, an ack that is neither OK nor ERR and a
- * used entry that names no buffer end in an error. A ring that is broken or a device that needs a reset
- * kills the client: all that is in flight ends, and so does whatever is submitted later. Slots in flight
- * are not used again then, since the device may still write to them.
+ * The device is not trusted: a used length that cannot be true, an ack that is neither OK nor ERR
+ * and a used entry that names no buffer end in an error. A ring that is broken or a device that
+ * needs a reset kills the client: all that is in flight ends, and so does whatever is submitted
+ * later. Slots in flight are not used again then, since the device may still write to them.
  */
 #include <endian.h>
 #include <errno.h>
@@ -28,7 +29,7 @@
 #include "client.h"
 
 #define OUT_HEADER sizeof(struct virtio_transportq_ctrl)
-#define IN_HEADER sizeof(__le32)
+#define IN_HEADER  sizeof(__le32)
 
 static void queue_put(struct tvq_client_queue *q, struct tvq_cmd *cmd)
 {
@@ -89,8 +90,8 @@ static int copy_out(struct tvq_client *c, struct tvq_cmd *cmd)
 		copy = c->copies;
 		c->copies = copy->next;
 	} else {
-		uint32_t room = cmd->out_len > TVQ_CLIENT_COPY_BYTES ? cmd->out_len :
-								       TVQ_CLIENT_COPY_BYTES;
+		uint32_t room = cmd->out_len > TVQ_CLIENT_COPY_BYTES ? cmd->out_len
+								     : TVQ_CLIENT_COPY_BYTES;
 
 		copy = tvq_client_os(c)->alloc(sizeof(*copy) + room);
 		if (!copy)
@@ -148,7 +149,8 @@ static void fill_header(uint8_t *out, const struct tvq_cmd *cmd)
 		memcpy(out + OUT_HEADER, cmd->out, cmd->out_len);
 }
 
-/* Puts a command into a slot and the ring. -ENOSPC: it has to wait. Nothing has changed on an error. */
+/* Puts a command into a slot and the ring. -ENOSPC: it has to wait. Nothing has changed on an
+ * error. */
 static int start(struct tvq_client *c, struct tvq_cmd *cmd)
 {
 	struct tvq_client_slot *slot = c->free_slots;

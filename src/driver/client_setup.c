@@ -2,9 +2,9 @@
 /*
  * The transportq client's life: negotiation and set-up (TQ-150, TQ-035), waiting, the end.
  *
- * Set-up and tear-down mirror each other; tvq_client_free() takes a half-built client. Memory that the
- * device could still write to, because it did not confirm a reset, is left to it: a leak that is logged
- * is better than a write into somebody else's memory.
+ * Set-up and tear-down mirror each other; tvq_client_free() takes a half-built client. Memory
+ * that the device could still write to, because it did not confirm a reset, is left to it: a leak
+ * that is logged is better than a write into somebody else's memory.
  */
 #include <errno.h>
 #include <linux/virtio_config.h>
@@ -16,8 +16,8 @@
 
 #include "client.h"
 
-#define DEFAULT_SIZE 256
-#define STATUS_SLICE_NS 200000000ull	/* how long a wait is silent before the status is asked for */
+#define DEFAULT_SIZE	256
+#define STATUS_SLICE_NS 200000000ull /* how long a wait is silent before the status is asked for */
 
 #define BIT(n) (1ull << (n))
 
@@ -52,7 +52,8 @@ static int negotiate(struct tvq_client *c, const struct tvq_client_cfg *cfg)
 	need = BIT(cfg->f_trnspt_vq ? cfg->f_trnspt_vq : VIRTIO_F_TRNSPT_VQ) |
 	       BIT(cfg->f_trnspt_vq_vdev ? cfg->f_trnspt_vq_vdev : VIRTIO_F_TRNSPT_VQ_VDEV);
 	if ((offered & need) != need) {
-		tvq_log(b->os, TVQ_LOG_ERR, "%s: the device offers no transport virtqueue (features %#llx)",
+		tvq_log(b->os, TVQ_LOG_ERR,
+			"%s: the device offers no transport virtqueue (features %#llx)",
 			b->ops->name, (unsigned long long)offered);
 		return -ENODEV;
 	}
@@ -75,8 +76,8 @@ static int negotiate(struct tvq_client *c, const struct tvq_client_cfg *cfg)
 	if (err)
 		return err;
 	if (!(b->ops->status(b) & VIRTIO_CONFIG_S_FEATURES_OK)) {
-		tvq_log(b->os, TVQ_LOG_ERR, "%s: the device refuses the features %#llx", b->ops->name,
-			(unsigned long long)need);
+		tvq_log(b->os, TVQ_LOG_ERR, "%s: the device refuses the features %#llx",
+			b->ops->name, (unsigned long long)need);
 		return -EPROTO;
 	}
 	return 0;
@@ -93,8 +94,9 @@ static int transportq_index(struct tvq_bus *b, uint16_t *index)
 		*index = 3;
 		return 0;
 	default:
-		tvq_log(b->os, TVQ_LOG_ERR, "%s: device type %u has no known place for a transportq",
-			b->ops->name, b->ops->device_type(b));
+		tvq_log(b->os, TVQ_LOG_ERR,
+			"%s: device type %u has no known place for a transportq", b->ops->name,
+			b->ops->device_type(b));
 		return -ENODEV;
 	}
 }
@@ -132,7 +134,8 @@ static int make_ring(struct tvq_client *c)
 	size_t ring_bytes = tvq_drv_ring_bytes(cfg.packed, c->size, indirect);
 	unsigned int i;
 
-	ring_bytes = (ring_bytes + TVQ_CLIENT_SLOT_BYTES - 1) & ~(size_t)(TVQ_CLIENT_SLOT_BYTES - 1);
+	ring_bytes = (ring_bytes + TVQ_CLIENT_SLOT_BYTES - 1) &
+		     ~(size_t)(TVQ_CLIENT_SLOT_BYTES - 1);
 	c->mem_bytes = ring_bytes + c->size * (size_t)TVQ_CLIENT_SLOT_BYTES;
 	c->mem = b->ops->dma_alloc(b, c->mem_bytes, &cfg.iova);
 	c->slots = b->os->alloc(c->size * sizeof(*c->slots));
@@ -188,12 +191,14 @@ static void changed(void *ctx, uint8_t status)
 
 static unsigned int poll_ring(struct tvq_poller *p)
 {
-	return tvq_client_collect((struct tvq_client *)((char *)p - offsetof(struct tvq_client, poller)));
+	return tvq_client_collect(
+		(struct tvq_client *)((char *)p - offsetof(struct tvq_client, poller)));
 }
 
 static bool arm_ring(struct tvq_poller *p)
 {
-	struct tvq_client *c = (struct tvq_client *)((char *)p - offsetof(struct tvq_client, poller));
+	struct tvq_client *c =
+		(struct tvq_client *)((char *)p - offsetof(struct tvq_client, poller));
 
 	return !c->dead && tvq_drv_ring_interrupts_on(c->ring);
 }
@@ -239,8 +244,8 @@ struct tvq_client *tvq_client_new(struct tvq_bus *b, const struct tvq_client_cfg
 	return NULL;
 }
 
-/* What is on its way at the turn's end must not meet a freed client: the message that ends commands, and
- * the bus' call for an interrupt that came before the reset. */
+/* What is on its way at the turn's end must not meet a freed client: the message that ends
+ * commands, and the bus' call for an interrupt that came before the reset. */
 static void drain_late(struct tvq_client *c)
 {
 	uint64_t deadline = tvq_client_os(c)->now() + TVQ_BUS_TIMEOUT_NS;
@@ -258,7 +263,8 @@ static void free_dma(struct tvq_client *c)
 
 	if (c->reset_failed) {
 		tvq_log(tvq_client_os(c), TVQ_LOG_ERR,
-			"%s: the management device did not reset; its memory is left to it", ops->name);
+			"%s: the management device did not reset; its memory is left to it",
+			ops->name);
 		return;
 	}
 	for (i = 0; c->slots && i < c->size; i++)

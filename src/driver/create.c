@@ -61,7 +61,8 @@ int tvq_client_type(struct tvq_client *c, uint32_t virtio_device_id, struct tvq_
 
 static void create_done(struct tvq_cmd *cmd)
 {
-	struct tvq_create *cr = (struct tvq_create *)((char *)cmd - offsetof(struct tvq_create, cmd));
+	struct tvq_create *cr =
+		(struct tvq_create *)((char *)cmd - offsetof(struct tvq_create, cmd));
 
 	cr->err = cmd->err;
 	if (!cr->err && (cmd->in_got != sizeof(cr->answer) || !cr->answer))
@@ -115,7 +116,7 @@ void tvq_client_create(struct tvq_client *c, struct tvq_create *cr)
 
 int tvq_client_create_call(struct tvq_client *c, struct tvq_create *cr)
 {
-	void (*done)(struct tvq_create *cr) = cr->done;
+	void (*done)(struct tvq_create * cr) = cr->done;
 
 	cr->done = NULL;
 	cr->err = encode(cr);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Reset of a managed device as a driver does it: STATUS SET 0 is answered at once, and the reset is over
- * when STATUS GET returns 0 (TQ-065). Most are over by the first look, so that one goes out together with
- * the SET; later ones pause for longer each time.
+ * Reset of a managed device as a driver does it: STATUS SET 0 is answered at once, and the reset
+ * is over when STATUS GET returns 0 (TQ-065). Most are over by the first look, so that one goes
+ * out together with the SET; later ones pause for longer each time.
  */
 #include <errno.h>
 
@@ -10,7 +10,7 @@
 
 #include "seq_priv.h"
 
-#define FIRST_PAUSE_NS 20000ull
+#define FIRST_PAUSE_NS	 20000ull
 #define LONGEST_PAUSE_NS 5000000ull
 
 static void finish(struct tvq_reset *r, int err)
@@ -71,7 +71,8 @@ static void looked(struct tvq_done *d, int err)
 	finish(r, err);
 }
 
-void tvq_client_reset(struct tvq_client *c, struct tvq_reset *r, uint64_t device_id, struct tvq_done *done)
+void tvq_client_reset(struct tvq_client *c, struct tvq_reset *r, uint64_t device_id,
+		      struct tvq_done *done)
 {
 	*r = (struct tvq_reset){
 		.done = done,

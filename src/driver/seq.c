@@ -2,14 +2,14 @@
 /*
  * Sequences of commands. Theory of operation.
  *
- * A sequence and everything in it (commands, their out-data, room for their answers) lives in chunks,
- * the first of which holds the sequence itself. Nothing is freed singly; the chunks go back to the
- * client's spare ones when the last command is done. Answers are decoded from the sequence's own memory
- * into the caller's, so a caller that gave up waiting (tvq_seq_call) may leave: the sequence is then
- * abandoned, ends by itself and touches nothing of his.
+ * A sequence and everything in it (commands, their out-data, room for their answers) lives in
+ * chunks, the first of which holds the sequence itself. Nothing is freed singly; the chunks go
+ * back to the client's spare ones when the last command is done. Answers are decoded from the
+ * sequence's own memory into the caller's, so a caller that gave up waiting (tvq_seq_call) may
+ * leave: the sequence is then abandoned, ends by itself and touches nothing of his.
  *
- * All commands are in flight at once; they complete in any order, and the error that counts is that of
- * the first in the sequence's order.
+ * All commands are in flight at once; they complete in any order, and the error that counts is
+ * that of the first in the sequence's order.
  */
 #include <endian.h>
 #include <errno.h>
@@ -22,7 +22,7 @@
 struct tvq_seq {
 	struct tvq_client *client;
 	uint64_t device_id;
-	struct tvq_seq_chunk *chunks;	/* the newest first; the last holds this structure */
+	struct tvq_seq_chunk *chunks; /* the newest first; the last holds this structure */
 	struct tvq_seq_cmd *head, **tail;
 	uint32_t n, left;
 	uint32_t err_ordinal;
@@ -167,7 +167,8 @@ static void put_int(void *dst, const uint8_t *in, uint32_t width)
 /* Answers that come whole have the length that was asked for. */
 static bool length_ok(const struct tvq_seq_cmd *sc)
 {
-	return sc->decode == TVQ_SEQ_STATS ? sc->cmd.in_got % 8 == 0 : sc->cmd.in_got == sc->cmd.in_len;
+	return sc->decode == TVQ_SEQ_STATS ? sc->cmd.in_got % 8 == 0
+					   : sc->cmd.in_got == sc->cmd.in_len;
 }
 
 static void decode(const struct tvq_seq_cmd *sc)
@@ -200,7 +201,8 @@ static void decode(const struct tvq_seq_cmd *sc)
 
 static void cmd_done(struct tvq_cmd *cmd)
 {
-	struct tvq_seq_cmd *sc = (struct tvq_seq_cmd *)((char *)cmd - offsetof(struct tvq_seq_cmd, cmd));
+	struct tvq_seq_cmd *sc =
+		(struct tvq_seq_cmd *)((char *)cmd - offsetof(struct tvq_seq_cmd, cmd));
 	struct tvq_seq *s = sc->seq;
 	int err = cmd->err;
 

@@ -27,7 +27,8 @@ static void put(struct tvq_seq *s, enum tvq_command_id id, const void *out, uint
 }
 
 /* A command that answers with something, with or without a queue's index before. */
-static struct tvq_seq_cmd *get(struct tvq_seq *s, enum tvq_command_id id, enum tvq_seq_decode how, void *dst)
+static struct tvq_seq_cmd *get(struct tvq_seq *s, enum tvq_command_id id, enum tvq_seq_decode how,
+			       void *dst)
 {
 	struct tvq_seq_cmd *sc = fixed(s, id);
 
@@ -219,7 +220,8 @@ void tvq_seq_vq_index_set(struct tvq_seq *s, uint16_t q, bool packed, uint16_t a
 	put(s, TVQ_COMMAND_vq_index_set, v, packed ? 6 : 4);
 }
 
-void tvq_seq_vq_index_get(struct tvq_seq *s, uint16_t q, bool packed, uint16_t *avail, uint16_t *used)
+void tvq_seq_vq_index_get(struct tvq_seq *s, uint16_t q, bool packed, uint16_t *avail,
+			  uint16_t *used)
 {
 	struct tvq_seq_cmd *sc = tvq_seq_add(s, TVQ_COMMAND_vq_index_get, 2, packed ? 4 : 2);
 	__le16 index = htole16(q);
@@ -266,7 +268,8 @@ void tvq_seq_vq_inflight(struct tvq_seq *s, uint16_t q, uint32_t asid, uint64_t 
 	put(s, TVQ_COMMAND_vq_inflight_set, &v, sizeof(v));
 }
 
-void tvq_seq_vq_stats(struct tvq_seq *s, uint16_t q, struct virtio_transportq_ctrl_vdev_vq_stats *st)
+void tvq_seq_vq_stats(struct tvq_seq *s, uint16_t q,
+		      struct virtio_transportq_ctrl_vdev_vq_stats *st)
 {
 	memset(st, 0, sizeof(*st));
 	get_q(s, TVQ_COMMAND_vq_stats_get, q, TVQ_SEQ_STATS, st);

@@ -34,9 +34,10 @@ struct tvq_volume *tvq_volume_init(struct tvq_volume *v, const struct tvq_volume
 	size_t len = strlen(id);
 
 	if (!id_ok(id, len))
-		return tvq_volume_fail(err, EINVAL, "\"%.64s\" cannot name a volume: a name has 1 to "
-				       "%d printable ASCII characters and no blank", id,
-				       TVQ_VOLUME_ID_LEN);
+		return tvq_volume_fail(err, EINVAL,
+				       "\"%.64s\" cannot name a volume: a name has 1 to "
+				       "%d printable ASCII characters and no blank",
+				       id, TVQ_VOLUME_ID_LEN);
 	v->ops = ops;
 	memset(v->id, 0, sizeof(v->id));
 	memcpy(v->id, id, len);
@@ -47,11 +48,13 @@ struct tvq_volume *tvq_volume_init(struct tvq_volume *v, const struct tvq_volume
 bool tvq_volume_memory_limits(struct tvq_volume_limits *l, uint64_t size, char *err)
 {
 	if (!size || size % TVQ_SECTOR_SIZE || size > INT64_MAX) {
-		tvq_volume_fail(err, EINVAL, "a volume cannot have %llu bytes: its size is a multiple "
-				"of %d and not 0", (unsigned long long)size, TVQ_SECTOR_SIZE);
+		tvq_volume_fail(err, EINVAL,
+				"a volume cannot have %llu bytes: its size is a multiple "
+				"of %d and not 0",
+				(unsigned long long)size, TVQ_SECTOR_SIZE);
 		return false;
 	}
-	*l = (struct tvq_volume_limits) {
+	*l = (struct tvq_volume_limits){
 		.capacity = size,
 		.block_size = TVQ_SECTOR_SIZE,
 		.physical_block_size = 4096,
@@ -67,7 +70,7 @@ int tvq_volume_plain_open(struct tvq_volume *v, struct tvq_exec *e, struct tvq_v
 	*ch = malloc(sizeof(**ch));
 	if (!*ch)
 		return -ENOMEM;
-	**ch = (struct tvq_volume_channel) { .volume = v, .exec = e };
+	**ch = (struct tvq_volume_channel){ .volume = v, .exec = e };
 	return 0;
 }
 

@@ -39,15 +39,18 @@
 #include "file.h"
 
 /* Of one operation: bytes (a multiple of any block size) and pieces that the kernel takes. */
-#define MAX_IO (1U << 30)
-#define MAX_IOV 1024
+#define MAX_IO	    (1U << 30)
+#define MAX_IOV	    1024
 #define MAX_RETRIES 100
 
-#define ZERO_BUF 65536
+#define ZERO_BUF  65536
 #define ZERO_IOVS 16
 
 static uint8_t zeroes[ZERO_BUF] __attribute__((aligned(4096)));
-#define ZERO_IOV { zeroes, ZERO_BUF }
+#define ZERO_IOV                                                                                   \
+	{                                                                                          \
+		zeroes, ZERO_BUF                                                                   \
+	}
 #define ZERO_IOV4 ZERO_IOV, ZERO_IOV, ZERO_IOV, ZERO_IOV
 static const struct iovec zero_iov[ZERO_IOVS] = { ZERO_IOV4, ZERO_IOV4, ZERO_IOV4, ZERO_IOV4 };
 
@@ -65,8 +68,8 @@ struct file_channel {
 };
 
 enum file_step {
-	STEP_MOVE,		/* READ, WRITE */
-	STEP_SYNC,		/* FLUSH, and the end of a stable WRITE_ZEROES */
+	STEP_MOVE, /* READ, WRITE */
+	STEP_SYNC, /* FLUSH, and the end of a stable WRITE_ZEROES */
 	STEP_PUNCH,
 	STEP_ZERO_RANGE,
 	STEP_WRITE_ZEROES,
@@ -77,23 +80,24 @@ struct file_req {
 	struct tvq_io io;
 	struct file_channel *fc;
 	union {
-		struct tvq_job job;		/* DISCARD on a node */
+		struct tvq_job job; /* DISCARD on a node */
 		struct {
 			struct tvq_bounce_wait wait;
-			void *buf;		/* bounce buffer; NULL: none */
+			void *buf; /* bounce buffer; NULL: none */
 		};
 	};
-	uint64_t done;				/* bytes of the request */
-	int32_t result;				/* of the job */
+	uint64_t done;	/* bytes of the request */
+	int32_t result; /* of the job */
 	uint16_t retries;
-	uint8_t step;				/* enum file_step */
+	uint8_t step; /* enum file_step */
 	bool bounce;
 };
 
 _Static_assert(sizeof(struct file_req) <= sizeof(((struct tvq_vreq *)NULL)->priv), "fits");
 _Static_assert(sizeof(struct tvq_seg) == sizeof(struct iovec) &&
-	       offsetof(struct tvq_seg, va) == offsetof(struct iovec, iov_base) &&
-	       offsetof(struct tvq_seg, len) == offsetof(struct iovec, iov_len), "segments are iovecs");
+		       offsetof(struct tvq_seg, va) == offsetof(struct iovec, iov_base) &&
+		       offsetof(struct tvq_seg, len) == offsetof(struct iovec, iov_len),
+	       "segments are iovecs");
 
 static struct file_req *req_of(struct tvq_vreq *v)
 {
@@ -132,14 +136,17 @@ static int req_log(struct file_req *r, int err)
 		return err;
 	if (r->step == STEP_SYNC)
 		tvq_log(r->fc->ch.exec->os, TVQ_LOG_ERR,
-			"volume %.20s: cannot flush \"%s\": %s; what was written may be lost, so flushes "
+			"volume %.20s: cannot flush \"%s\": %s; what was written may be lost, so "
+			"flushes "
 			"fail from now on until the image is checked and added again",
 			(const char *)f->v.id, f->path, what);
 	else
 		tvq_log(r->fc->ch.exec->os, TVQ_LOG_ERR,
-			"volume %.20s: cannot %s %llu bytes at %llu of \"%s\": %s (further ones of this "
-			"kind are not logged)", (const char *)f->v.id, ops[v->op],
-			(unsigned long long)v->len, (unsigned long long)v->offset, f->path, what);
+			"volume %.20s: cannot %s %llu bytes at %llu of \"%s\": %s (further ones of "
+			"this "
+			"kind are not logged)",
+			(const char *)f->v.id, ops[v->op], (unsigned long long)v->len,
+			(unsigned long long)v->offset, f->path, what);
 	return err;
 }
 
@@ -151,9 +158,12 @@ static int req_shrunk(struct file_req *r)
 	atomic_store_explicit(&f->shrunk, true, memory_order_relaxed);
 	if (tvq_volume_first(&f->logged, CAUSE_SHRUNK))
 		tvq_log(r->fc->ch.exec->os, TVQ_LOG_ERR,
-			"volume %.20s: \"%s\" ends before byte %llu, so somebody made it shorter than its "
-			"%llu bytes; what is missing cannot be read, and nothing is written any more",
-			(const char *)f->v.id, f->path, end, (unsigned long long)f->v.limits.capacity);
+			"volume %.20s: \"%s\" ends before byte %llu, so somebody made it shorter "
+			"than its "
+			"%llu bytes; what is missing cannot be read, and nothing is written any "
+			"more",
+			(const char *)f->v.id, f->path, end,
+			(unsigned long long)f->v.limits.capacity);
 	return -EIO;
 }
 
@@ -534,13 +544,14 @@ static void file_submit(struct tvq_volume_channel *ch, struct tvq_vreq *const *v
 		v[i]->status = req_start(fc, v[i]);
 }
 
-static int file_channel_open(struct tvq_volume *v, struct tvq_exec *e, struct tvq_volume_channel **ch)
+static int file_channel_open(struct tvq_volume *v, struct tvq_exec *e,
+			     struct tvq_volume_channel **ch)
 {
 	struct file_channel *fc = malloc(sizeof(*fc));
 
 	if (!fc)
 		return -ENOMEM;
-	fc->ch = (struct tvq_volume_channel) { .volume = v, .exec = e };
+	fc->ch = (struct tvq_volume_channel){ .volume = v, .exec = e };
 	fc->loop = tvq_exec_loop(e);
 	*ch = &fc->ch;
 	return 0;

@@ -13,15 +13,15 @@
 struct tvq_file {
 	struct tvq_volume v;
 	int fd;
-	bool node;			/* a block device */
-	bool unlink;			/* made for one device: its file goes with it */
+	bool node;   /* a block device */
+	bool unlink; /* made for one device: its file goes with it */
 	bool direct;
-	uint32_t mem_align;		/* of a segment's address; 1: any will do */
+	uint32_t mem_align; /* of a segment's address; 1: any will do */
 	char *path;
-	atomic_uint logged;		/* causes, one bit each */
-	atomic_bool flush_failed;	/* for ever: see file.c */
-	atomic_bool shrunk;		/* its end was found before the capacity */
-	atomic_bool no_punch, no_zero_range;	/* the file system has said so */
+	atomic_uint logged;		     /* causes, one bit each */
+	atomic_bool flush_failed;	     /* for ever: see file.c */
+	atomic_bool shrunk;		     /* its end was found before the capacity */
+	atomic_bool no_punch, no_zero_range; /* the file system has said so */
 	struct tvq_volume_work work;
 };
 

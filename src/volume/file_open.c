@@ -19,7 +19,7 @@
 #define MAX_BLOCK 4096
 
 /* The kernel ends a killed process' io_uring in its own time, and has its locks until then. */
-#define BUSY_TRIES 8
+#define BUSY_TRIES   8
 #define BUSY_WAIT_US 50000
 
 /* Names what open() refused. Returns -code. */
@@ -49,7 +49,8 @@ static int file_open_fd(struct tvq_file *f, const struct tvq_file_cfg *cfg, char
 		return open_failed(cfg, false, errno, err);
 	/* Before open(), which may block on a FIFO and do things to other devices. */
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
-		tvq_volume_fail(err, EINVAL, "\"%.100s\" is neither a regular file nor a block device",
+		tvq_volume_fail(err, EINVAL,
+				"\"%.100s\" is neither a regular file nor a block device",
 				cfg->path);
 		return -EINVAL;
 	}
@@ -57,13 +58,14 @@ static int file_open_fd(struct tvq_file *f, const struct tvq_file_cfg *cfg, char
 	if (cfg->direct)
 		flags |= O_DIRECT;
 	if (f->node)
-		flags |= O_EXCL;	/* fails where it is mounted or claimed */
+		flags |= O_EXCL; /* fails where it is mounted or claimed */
 	f->fd = open(cfg->path, flags);
 	if (f->fd < 0)
 		return open_failed(cfg, f->node, errno, err);
 	if (fstat(f->fd, &st) || S_ISBLK(st.st_mode) != f->node ||
 	    (!f->node && !S_ISREG(st.st_mode))) {
-		tvq_volume_fail(err, EINVAL, "\"%.100s\" was replaced while it was opened", cfg->path);
+		tvq_volume_fail(err, EINVAL, "\"%.100s\" was replaced while it was opened",
+				cfg->path);
 		return -EINVAL;
 	}
 	return 0;
@@ -109,8 +111,8 @@ static int node_limits(struct tvq_file *f, const char *path, char *err)
 		return -code;
 	}
 	if (read_only && !l->read_only) {
-		tvq_volume_fail(err, EROFS, "block device \"%.100s\" is read-only; add it read-only",
-				path);
+		tvq_volume_fail(err, EROFS,
+				"block device \"%.100s\" is read-only; add it read-only", path);
 		return -EROFS;
 	}
 	ioctl(f->fd, BLKPBSZGET, &physical);
@@ -140,12 +142,13 @@ static int regular_limits(struct tvq_file *f, const char *path, char *err)
 	l->capacity = (uint64_t)st.st_size;
 	l->block_size = TVQ_SECTOR_SIZE;
 	l->physical_block_size = 4096;
-	l->discard_granularity = st.st_blksize > 0 && st.st_blksize <= 65536 ?
-				 (uint32_t)st.st_blksize : 4096;
+	l->discard_granularity =
+		st.st_blksize > 0 && st.st_blksize <= 65536 ? (uint32_t)st.st_blksize : 4096;
 	/* A hole behind the end changes nothing, and tells whether there can be holes. */
 	beyond = (st.st_size + 65535) / 65536 * 65536;
-	l->can_discard = !l->read_only &&
-			 !fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, beyond, 65536);
+	l->can_discard =
+		!l->read_only &&
+		!fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, beyond, 65536);
 	f->mem_align = 1;
 	return 0;
 }
@@ -199,14 +202,16 @@ static int direct_limits(struct tvq_file *f, const char *path, char *err)
 	int code = direct_ask(f, &mem, &offset);
 
 	if (code == -ENOSYS && f->node)
-		return 0;	/* the logical block size, for both */
+		return 0; /* the logical block size, for both */
 	if (code == -ENOSYS)
 		code = direct_probe(f, &mem, &offset);
 	if (!code && offset > MAX_BLOCK)
 		code = -ENOTSUP;
 	if (code) {
-		tvq_volume_fail(err, -code, "O_DIRECT does not work on \"%.100s\" (%s); add it without "
-				"direct", path, strerror(-code));
+		tvq_volume_fail(err, -code,
+				"O_DIRECT does not work on \"%.100s\" (%s); add it without "
+				"direct",
+				path, strerror(-code));
 		return code;
 	}
 	f->mem_align = mem ? mem : 1;
@@ -229,19 +234,24 @@ static int file_limits(struct tvq_file *f, const struct tvq_file_cfg *cfg, char 
 	if (code)
 		return code;
 	if (l->block_size < TVQ_SECTOR_SIZE || l->block_size > MAX_BLOCK) {
-		tvq_volume_fail(err, EINVAL, "\"%.100s\" has blocks of %u bytes; a volume can have 512 to "
-				"%d", cfg->path, l->block_size, MAX_BLOCK);
+		tvq_volume_fail(err, EINVAL,
+				"\"%.100s\" has blocks of %u bytes; a volume can have 512 to "
+				"%d",
+				cfg->path, l->block_size, MAX_BLOCK);
 		return -EINVAL;
 	}
 	if (!l->capacity || l->capacity % l->block_size) {
 		unsigned long long size = l->capacity;
 		unsigned long long right = (size / l->block_size + 1) * l->block_size;
 
-		tvq_volume_fail(err, EINVAL, "\"%.80s\" has %llu bytes, which is %s %u%s; \"truncate "
-				"-s %llu\" would give it whole blocks", cfg->path, size,
-				size ? "no multiple of" : "less than a block of", l->block_size,
-				l->block_size > TVQ_SECTOR_SIZE ? ", the block size of O_DIRECT here" : "",
-				right);
+		tvq_volume_fail(
+			err, EINVAL,
+			"\"%.80s\" has %llu bytes, which is %s %u%s; \"truncate "
+			"-s %llu\" would give it whole blocks",
+			cfg->path, size, size ? "no multiple of" : "less than a block of",
+			l->block_size,
+			l->block_size > TVQ_SECTOR_SIZE ? ", the block size of O_DIRECT here" : "",
+			right);
 		return -EINVAL;
 	}
 	l->write_back = !l->read_only;
@@ -266,7 +276,8 @@ static int file_take(struct tvq_file *f, const struct tvq_file_cfg *cfg, char *e
 	return code;
 }
 
-static struct tvq_volume *file_new(const char *id, const struct tvq_file_cfg *cfg, bool made, char *err)
+static struct tvq_volume *file_new(const char *id, const struct tvq_file_cfg *cfg, bool made,
+				   char *err)
 {
 	struct tvq_file *f = calloc(1, sizeof(*f));
 	int code;
@@ -321,5 +332,6 @@ const char *tvq_volume_path(const struct tvq_volume *v)
 	if (v->ops != &tvq_file_ops)
 		return NULL;
 	return ((const struct tvq_file *)(const void *)((const char *)v -
-							offsetof(struct tvq_file, v)))->path;
+							offsetof(struct tvq_file, v)))
+		->path;
 }

@@ -10,7 +10,7 @@
 
 #include <tvq/volumes.h>
 
-#define tvq_volume_of(p, type, member) ((type *)(void *)((char *)(p) - offsetof(type, member)))
+#define tvq_volume_of(p, type, member) ((type *)(void *)((char *)(p)-offsetof(type, member)))
 
 /*
  * Sets id, ops and one reference; limits are the caller's to fill. NULL where id is not 1 to 20 printable

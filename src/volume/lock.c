@@ -14,7 +14,7 @@
 
 #include "file.h"
 
-#define PERM_BASE 100
+#define PERM_BASE   100
 #define SHARED_BASE 200
 
 enum {
@@ -27,7 +27,7 @@ enum {
 
 static struct flock byte_lock(short type, off_t at)
 {
-	return (struct flock) {
+	return (struct flock){
 		.l_type = type,
 		.l_whence = SEEK_SET,
 		.l_start = at,
@@ -66,15 +66,18 @@ static int refuse(const char *path, bool read_only, bool they_hold, int bit, cha
 {
 	static const char *const does[PERM_BITS] = { "reads", "writes", "writes", "may resize" };
 	static const char *const refuses[PERM_BITS] = {
-		"lets nobody else read", "lets nobody else write", "lets nobody else write",
+		"lets nobody else read",
+		"lets nobody else write",
+		"lets nobody else write",
 		"lets nobody else resize",
 	};
 	const char *what = they_hold ? does[bit] : refuses[bit];
 	bool reader = !they_hold && bit && !read_only;
 
-	tvq_volume_fail(err, EAGAIN, "image \"%.100s\" is in use: a QEMU, or another tvqd, %s it "
-			"(lock on byte %d); stop that one first%s", path, what,
-			(they_hold ? PERM_BASE : SHARED_BASE) + bit,
+	tvq_volume_fail(err, EAGAIN,
+			"image \"%.100s\" is in use: a QEMU, or another tvqd, %s it "
+			"(lock on byte %d); stop that one first%s",
+			path, what, (they_hold ? PERM_BASE : SHARED_BASE) + bit,
 			reader ? ", or add the image read-only if that one only reads" : "");
 	return -EAGAIN;
 }
@@ -100,9 +103,11 @@ int tvq_image_lock(int fd, const char *path, bool read_only, char *err)
 	if (!code && bit < -1)
 		code = bit + 1;
 	if (code)
-		tvq_volume_fail(err, -code, "image \"%.100s\" cannot be locked (%s), so that nothing "
-				"would keep others from writing it; use a file system with OFD locks",
-				path, strerror(-code));
+		tvq_volume_fail(
+			err, -code,
+			"image \"%.100s\" cannot be locked (%s), so that nothing "
+			"would keep others from writing it; use a file system with OFD locks",
+			path, strerror(-code));
 	return code;
 }
 

@@ -18,15 +18,15 @@
 /* Numbers that leave room for the longest name and a dash. */
 #define COUNTER_END 10000000000ULL
 /* Names in a directory that are passed over when somebody else's files have them. */
-#define NAME_TRIES 1000000
+#define NAME_TRIES  1000000
 
 struct dir_job {
 	struct tvq_job job;
 	struct tvq_pool_maker *maker;
 	struct tvq_claim *claim;
 	uint64_t size, counter;
-	struct tvq_volume *volume;	/* result, or NULL and: */
-	int code;			/* -errno */
+	struct tvq_volume *volume; /* result, or NULL and: */
+	int code;		   /* -errno */
 	char err[TVQ_VOLUME_ERR_LEN];
 };
 
@@ -176,14 +176,15 @@ static struct tvq_pool_maker **maker_find(struct tvq_volume_pool *p, const char 
 {
 	struct tvq_pool_maker **at = &p->makers;
 
-	while (*at && strcmp((*at)->cfg.name, name))
+	while (*at && strcmp((*at)->cfg.name, name) != 0)
 		at = &(*at)->next;
 	return at;
 }
 
 static bool name_ok(const char *name)
 {
-	static const char ok[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+	static const char ok[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 	size_t len = name ? strlen(name) : 0;
 
 	return len && len <= TVQ_MAKER_NAME_MAX && strspn(name, ok) == len && name[0] != '.';
@@ -201,8 +202,10 @@ static int dir_check(const char *dir, char *err)
 	else if (access(dir, W_OK | X_OK))
 		code = errno;
 	if (code)
-		tvq_volume_fail(err, code, "volumes cannot be made in \"%.128s\": %s; it has to be a "
-				"directory that may be written", dir ? dir : "", strerror(code));
+		tvq_volume_fail(err, code,
+				"volumes cannot be made in \"%.128s\": %s; it has to be a "
+				"directory that may be written",
+				dir ? dir : "", strerror(code));
 	return -code;
 }
 
@@ -211,7 +214,8 @@ static int cfg_check(struct tvq_volume_pool *p, const struct tvq_maker_cfg *cfg,
 	struct tvq_volume_limits unused;
 
 	if (!name_ok(cfg->name)) {
-		tvq_volume_fail(err, EINVAL, "\"%.64s\" cannot name a maker: a name has 1 to %d of "
+		tvq_volume_fail(err, EINVAL,
+				"\"%.64s\" cannot name a maker: a name has 1 to %d of "
 				"a-z A-Z 0-9 . _ - and does not start with a dot",
 				cfg->name ? cfg->name : "", TVQ_MAKER_NAME_MAX);
 		return -EINVAL;

@@ -31,10 +31,10 @@ struct tvq_pool_class {
 struct tvq_pool_entry {
 	struct tvq_pool_entry *next;
 	struct tvq_volume *volume;
-	struct tvq_pool_class *class;	/* NULL: made */
-	struct tvq_pool_maker *maker;	/* NULL: added */
+	struct tvq_pool_class *class; /* NULL: made */
+	struct tvq_pool_maker *maker; /* NULL: added */
 	struct tvq_pool_node in_class, in_free;
-	uint64_t seq;			/* of its last becoming free */
+	uint64_t seq; /* of its last becoming free */
 	bool in_use;
 };
 
@@ -83,7 +83,7 @@ static struct tvq_pool_entry **find(const struct tvq_volume_pool *p, const uint8
 {
 	struct tvq_pool_entry **at = &p->hash[id_hash(id) & p->hash_mask];
 
-	while (*at && memcmp((*at)->volume->id, id, TVQ_VOLUME_ID_LEN))
+	while (*at && memcmp((*at)->volume->id, id, TVQ_VOLUME_ID_LEN) != 0)
 		at = &(*at)->next;
 	return at;
 }
@@ -276,7 +276,7 @@ static void pool_claim(struct tvq_pool *pool, struct tvq_claim *c)
 	struct tvq_pool_entry *e;
 	int err;
 
-	if (memcmp(c->id, any, sizeof(any))) {
+	if (memcmp(c->id, any, sizeof(any)) != 0) {
 		claim_by_id(p, c);
 		return;
 	}
@@ -371,7 +371,7 @@ int tvq_volume_pool_del(struct tvq_volume_pool *p, const char *id)
 
 static void entry_info(const struct tvq_pool_entry *e, struct tvq_volume_info *info)
 {
-	*info = (struct tvq_volume_info) {
+	*info = (struct tvq_volume_info){
 		.type = e->volume->ops->type,
 		.path = tvq_volume_path(e->volume),
 		.limits = e->volume->limits,

@@ -18,22 +18,22 @@ struct tvq_pool_entry;
 
 struct tvq_pool_maker {
 	struct tvq_pool_maker *next;
-	struct tvq_maker_cfg cfg;	/* name and dir are its own */
+	struct tvq_maker_cfg cfg; /* name and dir are its own */
 	struct tvq_volume_pool *pool;
-	uint64_t volumes;		/* living, or being made */
-	uint64_t counter;		/* of the last id */
+	uint64_t volumes; /* living, or being made */
+	uint64_t counter; /* of the last id */
 };
 
 struct tvq_volume_pool {
 	struct tvq_pool pool;
 	struct tvq_exec *control;
-	struct tvq_pool_entry **hash;	/* by id */
+	struct tvq_pool_entry **hash; /* by id */
 	uint32_t hash_mask, n_entries;
-	struct tvq_pool_class **classes;	/* by capacity and read_only */
+	struct tvq_pool_class **classes; /* by capacity and read_only */
 	uint32_t class_mask, n_classes;
-	struct tvq_pool_node free[2];	/* [read_only], of all capacities, longest free first */
+	struct tvq_pool_node free[2]; /* [read_only], of all capacities, longest free first */
 	uint64_t seq;
-	struct tvq_pool_maker *makers;	/* in the order in which they were added */
+	struct tvq_pool_maker *makers; /* in the order in which they were added */
 };
 
 /* Is the id (padded with NUL) that of a volume of the pool? */

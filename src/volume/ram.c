@@ -36,15 +36,15 @@
 #endif
 
 #define PIECE_SHIFT 21
-#define PIECE (1ULL << PIECE_SHIFT)
-#define PAGE_SHIFT 12
-#define PAGE (1ULL << PAGE_SHIFT)
-#define PAGES (PIECE / PAGE)
+#define PIECE	    (1ULL << PIECE_SHIFT)
+#define PAGE_SHIFT  12
+#define PAGE	    (1ULL << PAGE_SHIFT)
+#define PAGES	    (PIECE / PAGE)
 
 /* Written pages that make a piece huge. */
-#define HUGE_FROM (PAGES / 8)
+#define HUGE_FROM      (PAGES / 8)
 /* A smaller discard inside a huge page writes zeroes: splitting it costs more than it frees. */
-#define SPLIT_FROM (PIECE / 16)
+#define SPLIT_FROM     (PIECE / 16)
 /* Cache lines of the next request that are fetched during this one; more measured no better. */
 #define PREFETCH_LINES 4
 
@@ -58,13 +58,13 @@ enum piece_state {
 /* At the start of the mapping; states and bits follow, then, aligned to PIECE, the data. */
 struct ram_map {
 	uint8_t *data;
-	size_t mapped;			/* bytes, from this header on */
+	size_t mapped; /* bytes, from this header on */
 	struct tvq_volume *volume;
-	struct tvq_volume_work work;	/* makes one piece huge; at last ends the mapping */
+	struct tvq_volume_work work; /* makes one piece huge; at last ends the mapping */
 	atomic_bool work_busy;
 	uint64_t work_piece;
 	_Atomic uint64_t (*bits)[PAGES / 64];
-	_Atomic uint8_t state[];	/* of each piece */
+	_Atomic uint8_t state[]; /* of each piece */
 };
 
 struct ram {
@@ -92,8 +92,8 @@ static struct ram_map *ram_map_new(struct tvq_volume *v)
 	uint64_t mapped = align_up(head, PIECE) + PIECE + (pieces << PIECE_SHIFT);
 	struct ram_map *m;
 
-	m = mmap(NULL, mapped, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	m = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		 -1, 0);
 	if (m == MAP_FAILED)
 		return NULL;
 	m->data = (uint8_t *)align_up((uintptr_t)m + head, PIECE);
@@ -113,9 +113,10 @@ static struct ram_map *ram_map_get(struct ram *r, struct tvq_exec *e)
 	m = ram_map_new(&r->v);
 	if (!m) {
 		if (tvq_volume_first(&r->logged, 0))
-			tvq_log(e->os, TVQ_LOG_ERR, "volume %.20s: no memory for its %llu bytes: %s",
-				(const char *)r->v.id,
-				(unsigned long long)r->v.limits.capacity, strerror(errno));
+			tvq_log(e->os, TVQ_LOG_ERR,
+				"volume %.20s: no memory for its %llu bytes: %s",
+				(const char *)r->v.id, (unsigned long long)r->v.limits.capacity,
+				strerror(errno));
 		return NULL;
 	}
 	/* Pairs with the acquire above: who sees the mapping sees its header. */

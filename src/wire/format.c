@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Decoding of commands for people. The data is whatever a driver or a device wrote: a field is shown where
- * all its bytes are there, and the rest, be it too little for the next field or more than the command has,
- * as hexadecimal.
+ * Decoding of commands for people. The data is whatever a driver or a device wrote: a field is
+ * shown where all its bytes are there, and the rest, be it too little for the next field or more
+ * than the command has, as hexadecimal.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,15 +18,15 @@ enum dir { OUT, IN };
 
 struct field {
 	const char *name;
-	uint8_t id;		/* enum tvq_command_id, or enum config */
+	uint8_t id; /* enum tvq_command_id, or enum config */
 	uint8_t dir;
 	uint8_t show;
-	uint8_t offset, width;	/* bytes */
+	uint8_t offset, width; /* bytes */
 };
 
 enum config { CONFIG_net, CONFIG_blk };
 
-#define ROW(prefix, suffix, d, n, off, w, how) \
+#define ROW(prefix, suffix, d, n, off, w, how)                                                     \
 	{ .name = #n, .id = prefix##suffix, .dir = d, .offset = off, .width = w, .show = how },
 /* One more expansion, so that TVQ_MEMBER becomes two arguments. */
 #define ROW_(...) ROW(__VA_ARGS__)
@@ -34,20 +34,20 @@ static const struct field fields[] = { TVQ_FIELDS(ROW_, TVQ_COMMAND_) };
 static const struct field config_fields[] = { TVQ_CONFIG_FIELDS(ROW_, CONFIG_) };
 
 /* The fields of a command fill what the table says. */
-#define WIDTH(x, suffix, d, n, off, w, how) \
-	+ ((x) == TVQ_COMMAND_##suffix + (d) * TVQ_COMMANDS ? (w) : 0)
+#define WIDTH(x, suffix, d, n, off, w, how)                                                        \
+	+((x) == TVQ_COMMAND_##suffix + (d)*TVQ_COMMANDS ? (w) : 0)
 #define WIDTH_(...) WIDTH(__VA_ARGS__)
-#define C(cls, cmd, suffix, out, in, flags)						\
-	_Static_assert((out) == TVQ_VAR ||						\
-		       (out) == 0 TVQ_FIELDS(WIDTH_, TVQ_COMMAND_##suffix), #suffix " out");	\
-	_Static_assert((in) == TVQ_VAR ||						\
-		       (in) == 0 TVQ_FIELDS(WIDTH_, TVQ_COMMAND_##suffix + TVQ_COMMANDS),	\
+#define C(cls, cmd, suffix, out, in, flags)                                                        \
+	_Static_assert((out) == TVQ_VAR || (out) == 0 TVQ_FIELDS(WIDTH_, TVQ_COMMAND_##suffix),    \
+		       #suffix " out");                                                            \
+	_Static_assert((in) == TVQ_VAR ||                                                          \
+			       (in) == 0 TVQ_FIELDS(WIDTH_, TVQ_COMMAND_##suffix + TVQ_COMMANDS),  \
 		       #suffix " in");
 #include <tvq/commands.def>
 #undef C
 
-#define HEX_SHOWN 64	/* bytes of data that are shown */
-#define TEXT_LEN (2 * HEX_SHOWN + 32)
+#define HEX_SHOWN 64 /* bytes of data that are shown */
+#define TEXT_LEN  (2 * HEX_SHOWN + 32)
 
 struct out {
 	void (*fn)(void *ctx, const struct tvq_wire_field *f);
@@ -58,7 +58,11 @@ struct out {
 static void emit_number(const struct out *o, const char *name, uint64_t v, const char *text)
 {
 	struct tvq_wire_field f = {
-		.name = name, .in = o->in, .is_number = true, .number = v, .text = text,
+		.name = name,
+		.in = o->in,
+		.is_number = true,
+		.number = v,
+		.text = text,
 	};
 
 	o->fn(o->ctx, &f);
@@ -101,8 +105,8 @@ static void status_text(char *text, size_t size, unsigned int v)
 		uint8_t bit;
 		const char *name;
 	} names[] = {
-		{ 1, "ACKNOWLEDGE" }, { 2, "DRIVER" }, { 8, "FEATURES_OK" }, { 4, "DRIVER_OK" },
-		{ 64, "NEEDS_RESET" }, { 128, "FAILED" },
+		{ 1, "ACKNOWLEDGE" }, { 2, "DRIVER" },	     { 8, "FEATURES_OK" },
+		{ 4, "DRIVER_OK" },   { 64, "NEEDS_RESET" }, { 128, "FAILED" },
 	};
 	size_t i, len = (size_t)snprintf(text, size, "0x%02x", v);
 	char sep = '(';
@@ -143,8 +147,8 @@ static void emit_field(const struct out *o, const struct field *f, const uint8_t
 
 	switch (f->show) {
 	case MAC:
-		snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", p[0], p[1], p[2], p[3],
-			 p[4], p[5]);
+		snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", p[0], p[1], p[2],
+			 p[3], p[4], p[5]);
 		emit_text(o, f->name, text);
 		return;
 	case TEXT:
@@ -216,7 +220,8 @@ static void emit_data(const struct out *o, int id, const uint8_t *p, uint32_t le
 	uint32_t shown = 0;
 
 	if (id >= 0)
-		shown = emit_fields(o, fields, sizeof(fields) / sizeof(fields[0]), (unsigned int)id, p, len);
+		shown = emit_fields(o, fields, sizeof(fields) / sizeof(fields[0]), (unsigned int)id,
+				    p, len);
 	if (shown == len)
 		return;
 	if (id == TVQ_COMMAND_create && !o->in && shown == 16 &&
@@ -266,7 +271,10 @@ static void add_answer(struct line *l)
 	}
 	snprintf(ack, sizeof(ack), "ack %" PRIu32, l->m->ack);
 	add(l, " -> ",
-	    l->m->ack == VIRTIO_TRANSPTQ_OK ? "OK" : l->m->ack == VIRTIO_TRANSPTQ_ERR ? "ERR" : ack, "");
+	    l->m->ack == VIRTIO_TRANSPTQ_OK    ? "OK"
+	    : l->m->ack == VIRTIO_TRANSPTQ_ERR ? "ERR"
+					       : ack,
+	    "");
 }
 
 static void add_field(void *ctx, const struct tvq_wire_field *f)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A command for people: its fields by name, and one line of text. Used by the tracer and by the
- * conformance report. Nothing here allocates or blocks; any thread; any bytes of any length are taken, and
- * what does not fit the command's layout is shown in hexadecimal. Hosted.
+ * conformance report. Nothing here allocates or blocks; any thread; any bytes of any length are
+ * taken, and what does not fit the command's layout is shown in hexadecimal. Hosted.
  */
 #ifndef TVQ_WIRE_FORMAT_H
 #define TVQ_WIRE_FORMAT_H
@@ -18,20 +18,20 @@
 struct tvq_wire_msg {
 	uint64_t device_id;
 	uint16_t class, command;
-	const void *out;	/* out-data, behind the header */
-	uint32_t out_len;	/* bytes */
-	bool answered;		/* ack and in-data count */
+	const void *out;  /* out-data, behind the header */
+	uint32_t out_len; /* bytes */
+	bool answered;	  /* ack and in-data count */
 	uint32_t ack;
-	const void *in;		/* in-data, behind the ack */
-	uint32_t in_len;	/* bytes that the device wrote */
+	const void *in;	 /* in-data, behind the ack */
+	uint32_t in_len; /* bytes that the device wrote */
 };
 
 struct tvq_wire_field {
-	const char *name;	/* as in the specification's structures */
-	bool in;		/* of the answer */
+	const char *name; /* as in the specification's structures */
+	bool in;	  /* of the answer */
 	bool is_number;
-	uint64_t number;	/* where it is one */
-	const char *text;	/* always: "0x1000", "block", "00:11:22:33:44:55", "0f00.." */
+	uint64_t number;  /* where it is one */
+	const char *text; /* always: "0x1000", "block", "00:11:22:33:44:55", "0f00.." */
 };
 
 /* Calls fn for each field in the order of the wire; f is valid during the call. */

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The wire, pinned at compile time: size of each structure and offset of each member (TQ-001), as the
- * specification's section 4 and 5 have them. Numbers, not expressions: this is what a change has to be
- * held against. No code.
+ * The wire, pinned at compile time: size of each structure and offset of each member (TQ-001), as
+ * the specification's section 4 and 5 have them. Numbers, not expressions: this is what a change
+ * has to be held against. No code.
  */
 #include <stddef.h>
 
 #include <virtio_transportq.h>
 
 #define SIZE(type, bytes) _Static_assert(sizeof(struct type) == (bytes), "size of " #type)
-#define AT(type, member, offset) \
+#define AT(type, member, offset)                                                                   \
 	_Static_assert(offsetof(struct type, member) == (offset), #type "." #member)
 
 SIZE(virtio_transportq_ctrl, 12);

@@ -5,18 +5,18 @@
  */
 #include <tvq/wire.h>
 
-#define CLASSES 17	/* one more than the highest class */
-#define PER_CLASS 8	/* one more than the highest command of any class, rounded up */
+#define CLASSES	  17 /* one more than the highest class */
+#define PER_CLASS 8  /* one more than the highest command of any class, rounded up */
 
 const struct tvq_command tvq_commands[TVQ_COMMANDS] = {
-#define C(cls, cmd, suffix, out, in, flag_bits)			\
-	[TVQ_COMMAND_##suffix] = {				\
-		.class = VIRTIO_TRANSPTQ_CTRL_##cls,		\
-		.command = VIRTIO_TRANSPTQ_CTRL_##cls##_##cmd,	\
-		.out_len = (out),				\
-		.in_len = (in),					\
-		.flags = (flag_bits),				\
-		.name = #cls " " #cmd,				\
+#define C(cls, cmd, suffix, out, in, flag_bits)                                                    \
+	[TVQ_COMMAND_##suffix] = {                                                                 \
+		.class = VIRTIO_TRANSPTQ_CTRL_##cls,                                               \
+		.command = VIRTIO_TRANSPTQ_CTRL_##cls##_##cmd,                                     \
+		.out_len = (out),                                                                  \
+		.in_len = (in),                                                                    \
+		.flags = (flag_bits),                                                              \
+		.name = #cls " " #cmd,                                                             \
 	},
 #include <tvq/commands.def>
 #undef C
@@ -24,9 +24,8 @@ const struct tvq_command tvq_commands[TVQ_COMMANDS] = {
 
 /* Row number plus 1; 0: no such command. */
 static const uint8_t rows[CLASSES][PER_CLASS] = {
-#define C(cls, cmd, suffix, out, in, flag_bits)						\
-	[VIRTIO_TRANSPTQ_CTRL_##cls][VIRTIO_TRANSPTQ_CTRL_##cls##_##cmd] =		\
-		TVQ_COMMAND_##suffix + 1,
+#define C(cls, cmd, suffix, out, in, flag_bits)                                                    \
+	[VIRTIO_TRANSPTQ_CTRL_##cls][VIRTIO_TRANSPTQ_CTRL_##cls##_##cmd] = TVQ_COMMAND_##suffix + 1,
 #include <tvq/commands.def>
 #undef C
 };

@@ -6,6 +6,8 @@
 #
 # run: split 7.2
 # run: packed 11
+# long: packed 7.2
+# long: split 11
 . "$(dirname "$0")/lib.sh"
 
 rings=${1-split} qemu=${2-7.2}

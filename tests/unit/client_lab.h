@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A management device in process with a pool that makes volumes, and a client of its transportq. The
- * control executor is a loop's, or run by hand. Allocations that go through the os table are counted.
+ * A management device in process with a pool that makes volumes, and a client of its transportq.
+ * The control executor is a loop's, or run by hand. Allocations that go through the os table are
+ * counted.
  */
 #ifndef TVQ_TESTS_CLIENT_LAB_H
 #define TVQ_TESTS_CLIENT_LAB_H
@@ -26,9 +27,9 @@
 struct lab_cfg {
 	bool loop;
 	enum tvq_maker_kind kind;
-	uint64_t volume_size;		/* 0: 1 MiB */
+	uint64_t volume_size; /* 0: 1 MiB */
 	struct tvq_client_cfg client;
-	struct tvq_mgmt_cfg mgmt;	/* os, control and pool are the lab's */
+	struct tvq_mgmt_cfg mgmt; /* os, control and pool are the lab's */
 };
 
 struct lab {

@@ -9,7 +9,7 @@
 
 #include <tvq/blk.h>
 
-#define BIT(n) (1ull << (n))
+#define BIT(n)	     (1ull << (n))
 #define VOLUME_BYTES (4u << 20)
 
 static const struct variant {
@@ -20,7 +20,9 @@ static const struct variant {
 	{ false, false, { .packed = true } },
 	{ false, false, { .no_event_idx = true, .queue_size = 16 } },
 	{ false, false, { .no_indirect = true, .queue_size = 64 } },
-	{ false, false, { .packed = true, .no_indirect = true, .no_event_idx = true, .queue_size = 11 } },
+	{ false,
+	  false,
+	  { .packed = true, .no_indirect = true, .no_event_idx = true, .queue_size = 11 } },
 	{ true, false, { .queue_size = 32 } },
 	{ true, true, { .queue_size = 128 } },
 	{ true, true, { .packed = true, .queue_size = 100 } },
@@ -186,7 +188,7 @@ static void what_was_not_negotiated_is_not_asked_for(void **state)
 	blk_down(&b);
 }
 
-#define PIECE 4096u
+#define PIECE  4096u
 #define PIECES (VOLUME_BYTES / PIECE)
 
 /* Each piece of the volume holds its number and a version. */
@@ -228,8 +230,10 @@ static void run_batch(struct blk_lab *b, uint16_t queues, unsigned int total)
 					continue;
 				req[q][i] = (struct tvq_blk_req){
 					.type = rnd(2) ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN,
-					.len = PIECE, .offset = (uint64_t)piece * PIECE,
-					.iova = iova + (uint64_t)at * PIECE, .err = 99,
+					.len = PIECE,
+					.offset = (uint64_t)piece * PIECE,
+					.iova = iova + (uint64_t)at * PIECE,
+					.err = 99,
 					.user = &idle[q][i],
 				};
 				if (req[q][i].type == VIRTIO_BLK_T_OUT)
@@ -293,7 +297,8 @@ static void batches_in_flight_on_all_queues_keep_their_data(void **state)
 	}
 }
 
-/* Requests of the batch interface that finish while a synchronous call waits come out of the next poll. */
+/* Requests of the batch interface that finish while a synchronous call waits come out of the next
+ * poll. */
 static void a_synchronous_call_loses_no_request_of_the_batch(void **state)
 {
 	struct tvq_blk_req req[16], *r[16], *done[16];
@@ -307,15 +312,18 @@ static void a_synchronous_call_loses_no_request_of_the_batch(void **state)
 	blk_up(&b, &variants[2], 0, 0);
 	mem = tvq_blk_dma_alloc(b.blk, sizeof(req) / sizeof(req[0]) * PIECE, &iova);
 	for (i = 0; i < 16; i++) {
-		req[i] = (struct tvq_blk_req){ .type = VIRTIO_BLK_T_IN, .len = PIECE, .iova = iova + i * PIECE,
-					       .offset = i * PIECE, .err = 99 };
+		req[i] = (struct tvq_blk_req){ .type = VIRTIO_BLK_T_IN,
+					       .len = PIECE,
+					       .iova = iova + i * PIECE,
+					       .offset = i * PIECE,
+					       .err = 99 };
 		r[i] = &req[i];
 	}
 	n = tvq_blk_submit(b.blk, 0, r, 15);
 	assert_int_equal(n, 15);
 	assert_int_equal(tvq_blk_write(b.blk, 0, buf, sizeof(buf)), 0);
 	assert_int_equal(tvq_blk_submit(b.blk, 0, r + 15, 1), 1);
-	assert_int_equal(tvq_blk_submit(b.blk, 0, r, 1), 0);	/* 16 are on their way: full */
+	assert_int_equal(tvq_blk_submit(b.blk, 0, r, 1), 0); /* 16 are on their way: full */
 	for (i = 0; i < 1000 && total < 16; i++) {
 		lab_turn(&b.l);
 		n = tvq_blk_poll(b.blk, 0, done, 4);
@@ -330,7 +338,8 @@ static void a_synchronous_call_loses_no_request_of_the_batch(void **state)
 	blk_down(&b);
 }
 
-/* The queue is full of finished ones that nobody collects: a call says so and does not wait for ever. */
+/* The queue is full of finished ones that nobody collects: a call says so and does not wait for
+ * ever. */
 static void a_queue_full_of_uncollected_requests_refuses_a_call(void **state)
 {
 	struct tvq_blk_req req[16], *r[16], *done[16];
@@ -363,8 +372,9 @@ static void errors_come_back_with_their_request(void **state)
 	tvq_os_host_log_level(TVQ_LOG_ERR - 1);
 	blk_up(&b, &variants[0], 0, 0);
 	mem = tvq_blk_dma_alloc(b.blk, PIECE, &iova);
-	bad[0] = (struct tvq_blk_req){ .type = VIRTIO_BLK_T_IN, .len = PIECE, .iova = iova,
-				       .offset = VOLUME_BYTES };
+	bad[0] = (struct tvq_blk_req){
+		.type = VIRTIO_BLK_T_IN, .len = PIECE, .iova = iova, .offset = VOLUME_BYTES
+	};
 	bad[1] = (struct tvq_blk_req){ .type = 12345 };
 	bad[2] = (struct tvq_blk_req){ .type = VIRTIO_BLK_T_IN, .len = PIECE, .iova = iova };
 	for (i = 0; i < 3; i++)
@@ -415,7 +425,9 @@ static void requests_in_flight_end_with_the_driver(void **state)
 	blk_up(&b, &variants[1], 0, 0);
 	mem = b.l.bus->ops->dma_alloc(b.l.bus, PIECE, &iova);
 	for (i = 0; i < 8; i++) {
-		req[i] = (struct tvq_blk_req){ .type = VIRTIO_BLK_T_IN, .len = PIECE, .iova = iova, .err = 99 };
+		req[i] = (struct tvq_blk_req){
+			.type = VIRTIO_BLK_T_IN, .len = PIECE, .iova = iova, .err = 99
+		};
 		r[i] = &req[i];
 	}
 	assert_int_equal(tvq_blk_submit(b.blk, 0, r, 8), 8);

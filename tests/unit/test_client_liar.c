@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The transportq client against a device that lies: wrong lengths, wrong acks, entries for buffers that
- * it never got, silence. The real device half never does any of this, so here is a bus with the real
- * device half of a ring behind it, and a script that says what to answer.
+ * The transportq client against a device that lies: wrong lengths, wrong acks, entries for
+ * buffers that it never got, silence. The real device half never does any of this, so here is a
+ * bus with the real device half of a ring behind it, and a script that says what to answer.
  */
 #include <endian.h>
 #include <errno.h>
@@ -24,19 +24,19 @@
 #include "ring/ring.h"
 
 #define MEM_BYTES (1u << 20)
-#define MEM_IOVA 0x100000
-#define MAX_SEGS 8
+#define MEM_IOVA  0x100000
+#define MAX_SEGS  8
 
 enum script {
 	ANSWER_OK,
 	ANSWER_ERR,
-	ANSWER_OTHER_ACK,	/* neither OK nor ERR */
-	ANSWER_SHORT,		/* used length 3 */
-	ANSWER_LONG,		/* used length beyond the buffer */
-	ANSWER_NOTHING,		/* used length 4, ack not written */
-	ANSWER_HALF,		/* OK, but half of the in-data */
+	ANSWER_OTHER_ACK, /* neither OK nor ERR */
+	ANSWER_SHORT,	  /* used length 3 */
+	ANSWER_LONG,	  /* used length beyond the buffer */
+	ANSWER_NOTHING,	  /* used length 4, ack not written */
+	ANSWER_HALF,	  /* OK, but half of the in-data */
 	ANSWER_NEVER,
-	ANSWER_WRONG_BUFFER,	/* a used entry for what was never made available */
+	ANSWER_WRONG_BUFFER, /* a used entry for what was never made available */
 };
 
 struct liar {
@@ -48,7 +48,7 @@ struct liar {
 	uint32_t type;
 	uint16_t queue_max, queue_index;
 	enum script script;
-	unsigned int commands;
+	unsigned int commands, notifications;
 
 	uint8_t *mem;
 	size_t mem_used;
@@ -118,15 +118,18 @@ static uint16_t liar_queue_max(struct tvq_bus *b, uint16_t index)
 	return index == liar_of(b)->queue_index ? liar_of(b)->queue_max : 0;
 }
 
-static int liar_queue_setup(struct tvq_bus *b, const struct tvq_bus_queue *q, void (*used)(void *ctx),
-			    void *ctx)
+static int liar_queue_setup(struct tvq_bus *b, const struct tvq_bus_queue *q,
+			    void (*used)(void *ctx), void *ctx)
 {
 	struct liar *l = liar_of(b);
 	struct tvq_ring_cfg cfg = {
 		.packed = l->accepted >> VIRTIO_F_RING_PACKED & 1,
 		.event_idx = l->accepted >> VIRTIO_RING_F_EVENT_IDX & 1,
 		.indirect = l->accepted >> VIRTIO_RING_F_INDIRECT_DESC & 1,
-		.size = q->size, .desc = q->desc, .driver = q->driver, .device = q->device,
+		.size = q->size,
+		.desc = q->desc,
+		.driver = q->driver,
+		.device = q->device,
 		.avail_idx = l->accepted >> VIRTIO_F_RING_PACKED & 1 ? 0x8000 : 0,
 		.used_idx = l->accepted >> VIRTIO_F_RING_PACKED & 1 ? 0x8000 : 0,
 	};
@@ -147,6 +150,7 @@ static void liar_watch(struct tvq_bus *b, void (*changed)(void *ctx, uint8_t sta
 static void liar_queue_notify(struct tvq_bus *b, uint16_t index)
 {
 	assert_int_equal(index, liar_of(b)->queue_index);
+	liar_of(b)->notifications++;
 	tvq_poller_activate(b->exec, &liar_of(b)->poller);
 }
 
@@ -173,7 +177,8 @@ static void liar_dma_free(struct tvq_bus *b, void *p, size_t size)
 
 static void answer(struct liar *l, const struct tvq_chain *c)
 {
-	uint32_t ok = htole32(VIRTIO_TRANSPTQ_OK), err = htole32(VIRTIO_TRANSPTQ_ERR), other = htole32(7);
+	uint32_t ok = htole32(VIRTIO_TRANSPTQ_OK), err = htole32(VIRTIO_TRANSPTQ_ERR),
+		 other = htole32(7);
 	uint8_t *ack = c->seg[c->n_out].va;
 	uint32_t written = c->in_len;
 	struct tvq_chain wrong = *c;
@@ -257,16 +262,18 @@ static const struct tvq_bus_ops liar_ops = {
 
 static void liar_init(struct liar *l)
 {
-	struct tvq_region r = { .iova = MEM_IOVA, .len = MEM_BYTES, .perm = TVQ_DMA_READ | TVQ_DMA_WRITE };
+	struct tvq_region r = { .iova = MEM_IOVA,
+				.len = MEM_BYTES,
+				.perm = TVQ_DMA_READ | TVQ_DMA_WRITE };
 
 	memset(l, 0, sizeof(*l));
 	fast_os = tvq_os_host;
 	fast_os.now = fast_now;
 	tvq_exec_init(&l->exec, &fast_os, NULL, 0);
 	l->bus = (struct tvq_bus){ .ops = &liar_ops, .exec = &l->exec, .os = &fast_os };
-	l->offered = BIT(VIRTIO_F_TRNSPT_VQ) | BIT(VIRTIO_F_TRNSPT_VQ_VDEV) | BIT(VIRTIO_F_VERSION_1) |
-		     BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_RING_F_EVENT_IDX) |
-		     BIT(VIRTIO_RING_F_INDIRECT_DESC);
+	l->offered = BIT(VIRTIO_F_TRNSPT_VQ) | BIT(VIRTIO_F_TRNSPT_VQ_VDEV) |
+		     BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_RING_PACKED) |
+		     BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_RING_F_INDIRECT_DESC);
 	l->type = 2;
 	l->queue_max = 64;
 	l->queue_index = 1;
@@ -303,9 +310,9 @@ static const struct {
 	int err;
 	uint32_t got;
 } lies[] = {
-	{ ANSWER_OK, 0, 8 },		{ ANSWER_ERR, -EIO, 0 },     { ANSWER_OTHER_ACK, -EPROTO, 0 },
-	{ ANSWER_SHORT, -EPROTO, 0 },	{ ANSWER_LONG, -EPROTO, 0 }, { ANSWER_NOTHING, -EPROTO, 0 },
-	{ ANSWER_HALF, 0, 4 },		{ ANSWER_OK, 0, 8 },
+	{ ANSWER_OK, 0, 8 },	      { ANSWER_ERR, -EIO, 0 },	   { ANSWER_OTHER_ACK, -EPROTO, 0 },
+	{ ANSWER_SHORT, -EPROTO, 0 }, { ANSWER_LONG, -EPROTO, 0 }, { ANSWER_NOTHING, -EPROTO, 0 },
+	{ ANSWER_HALF, 0, 4 },	      { ANSWER_OK, 0, 8 },
 };
 
 static void each_lie_ends_in_its_error_and_the_next_command_works(void **state)
@@ -350,7 +357,9 @@ static void count_done(struct tvq_cmd *cmd)
 
 static void submit(struct tvq_client *c, struct counted *x)
 {
-	*x = (struct counted){ .cmd = { .device_id = 1, .class = 3, .in_len = 0, .done = count_done } };
+	*x = (struct counted){
+		.cmd = { .device_id = 1, .class = 3, .in_len = 0, .done = count_done }
+	};
 	tvq_client_submit(c, &x->cmd);
 }
 
@@ -358,6 +367,31 @@ static void turns(struct liar *l, unsigned int n)
 {
 	while (n-- > 0)
 		tvq_exec_poll(&l->exec);
+}
+
+static void commands_of_one_turn_go_out_with_one_notification(void **state)
+{
+	struct counted x[30];
+	struct tvq_client *c;
+	unsigned int i, n;
+	struct liar l;
+	int err;
+
+	(void)state;
+	liar_init(&l);
+	c = tvq_client_new(&l.bus, NULL, &err);
+	assert_non_null(c);
+	n = l.notifications;
+	for (i = 0; i < 30; i++)
+		submit(c, &x[i]);
+	assert_int_equal(l.notifications, n);
+	turns(&l, 5);
+	assert_int_equal(l.notifications, n + 1);
+	assert_int_equal(l.commands, 30);
+	for (i = 0; i < 30; i++)
+		assert_int_equal(x[i].done, 1);
+	tvq_client_free(c);
+	liar_fini(&l);
 }
 
 static void a_used_entry_for_no_buffer_breaks_the_ring_and_ends_all_commands(void **state)
@@ -521,7 +555,7 @@ static void set_up_refuses_what_cannot_be_a_management_device(void **state)
 	assert_null(tvq_client_new(&l.bus, NULL, &err));
 	assert_int_equal(err, -ENODEV);
 	l.type = 1;
-	assert_null(tvq_client_new(&l.bus, NULL, &err));	/* a network device has it at 3 */
+	assert_null(tvq_client_new(&l.bus, NULL, &err)); /* a network device has it at 3 */
 	assert_int_equal(err, -EPROTO);
 	assert_int_equal(l.status, 0);
 	assert_int_equal(l.allocs, l.frees);
@@ -568,7 +602,8 @@ static void the_transportq_of_a_network_device_is_queue_3(void **state)
 	liar_fini(&l);
 }
 
-/* TQ-035: every wait is bounded. The memory is not given to others while the device may write to it. */
+/* TQ-035: every wait is bounded. The memory is not given to others while the device may write to
+ * it. */
 static void a_device_that_does_not_reset_keeps_the_memory(void **state)
 {
 	struct tvq_client *c;
@@ -621,10 +656,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_lie_ends_in_its_error_and_the_next_command_works),
+		cmocka_unit_test(commands_of_one_turn_go_out_with_one_notification),
 		cmocka_unit_test(a_used_entry_for_no_buffer_breaks_the_ring_and_ends_all_commands),
 		cmocka_unit_test(a_device_that_needs_a_reset_ends_all_commands),
 		cmocka_unit_test(a_call_to_a_device_that_needs_a_reset_does_not_wait_for_ever),
-		cmocka_unit_test(a_call_without_an_answer_times_out_and_its_late_answer_hurts_nobody),
+		cmocka_unit_test(
+			a_call_without_an_answer_times_out_and_its_late_answer_hurts_nobody),
 		cmocka_unit_test(set_up_refuses_what_cannot_be_a_management_device),
 		cmocka_unit_test(packed_falls_back_to_split_where_it_is_not_offered),
 		cmocka_unit_test(the_transportq_of_a_network_device_is_queue_3),

@@ -8,13 +8,13 @@
 #include <tvq/blk.h>
 #include <tvq/nested.h>
 
-#define BIT(n) (1ull << (n))
+#define BIT(n)	(1ull << (n))
 #define MANAGES (BIT(VIRTIO_F_TRNSPT_VQ) | BIT(VIRTIO_F_TRNSPT_VQ_VDEV))
 
 struct level {
 	struct tvq_bus *bus;
 	struct tvq_client *client;
-	uint64_t id;			/* on the client above */
+	uint64_t id; /* on the client above */
 };
 
 static uint64_t create_manager(struct tvq_client *c)
@@ -129,7 +129,10 @@ static void completions_of_a_nested_transportq_arrive_by_themselves(void **state
 		level_up(&n, l.client, &cfg);
 		for (i = 0; i < N; i++) {
 			m[i] = (struct many){
-				.cmd = { .class = 2, .in = m[i].in, .in_len = 8, .done = many_done },
+				.cmd = { .class = 2,
+					 .in = m[i].in,
+					 .in_len = 8,
+					 .done = many_done },
 				.done = &done,
 			};
 			tvq_client_submit(n.client, &m[i].cmd);
@@ -146,7 +149,8 @@ static void completions_of_a_nested_transportq_arrive_by_themselves(void **state
 /* TQ-014: a bound on the depth. TQ-016: every ancestor's figures show what is left. */
 static void depth_is_bounded_and_resources_are_counted_at_the_root(void **state)
 {
-	struct lab_cfg lc = { .kind = TVQ_MAKER_RAM, .mgmt = { .max_depth = 3, .max_devices = 10 } };
+	struct lab_cfg lc = { .kind = TVQ_MAKER_RAM,
+			      .mgmt = { .max_depth = 3, .max_devices = 10 } };
 	struct tvq_create cr = { .virtio_device_id = TVQ_TYPE_BLK };
 	struct tvq_client *top;
 	struct level n[3];
@@ -163,7 +167,8 @@ static void depth_is_bounded_and_resources_are_counted_at_the_root(void **state)
 		level_up(&n[i], top, NULL);
 		top = n[i].client;
 		for (k = -1; k <= i; k++) {
-			assert_int_equal(tvq_client_avail_res(k < 0 ? l.client : n[k].client, &res), 0);
+			assert_int_equal(tvq_client_avail_res(k < 0 ? l.client : n[k].client, &res),
+					 0);
 			assert_int_equal(res.num_avail_vdev, 10 - (i + 1));
 		}
 	}
@@ -209,7 +214,7 @@ static void broken_done(struct tvq_cmd *cmd)
 	++*m->done;
 }
 
-/* TQ-026, TQ-071: the configuration interrupt tells the nested client; nobody waits or asks here. */
+/* TQ-026, TQ-071: the configuration interrupt tells the client; nobody waits or asks here. */
 static void a_nested_manager_that_breaks_ends_its_commands(void **state)
 {
 	struct lab_cfg lc = { .loop = true, .kind = TVQ_MAKER_RAM };
@@ -224,7 +229,8 @@ static void a_nested_manager_that_breaks_ends_its_commands(void **state)
 	level_up(&n, l.client, NULL);
 	assert_int_equal(tvq_device_break(tvq_inproc_device(l.bus), n.id, "by the test"), 0);
 	m = (struct many){
-		.cmd = { .class = 2, .in = m.in, .in_len = 8, .done = broken_done }, .done = &done,
+		.cmd = { .class = 2, .in = m.in, .in_len = 8, .done = broken_done },
+		.done = &done,
 	};
 	tvq_client_submit(n.client, &m.cmd);
 	for (i = 0; i < 1000 && !done; i++)

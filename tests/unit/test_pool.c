@@ -57,9 +57,12 @@ static void claimed(struct tvq_claim *c, int code, struct tvq_volume *v)
 }
 
 /* NULL id: any. NULL, with errno set, where it fails. */
-static struct tvq_volume *claim(struct fixture *f, const char *id, uint64_t capacity, bool read_only)
+static struct tvq_volume *claim(struct fixture *f, const char *id, uint64_t capacity,
+				bool read_only)
 {
-	struct claim cl = { .c = { .capacity = capacity, .read_only = read_only, .done = claimed } };
+	struct claim cl = {
+		.c = { .capacity = capacity, .read_only = read_only, .done = claimed }
+	};
 
 	if (id)
 		memcpy(cl.c.id, id, strlen(id));
@@ -84,11 +87,15 @@ static void add(struct fixture *f, const char *id, uint64_t size, bool read_only
 	assert_int_equal(tvq_volume_pool_add(f->p, v), 0);
 }
 
-static void add_maker(struct fixture *f, enum tvq_maker_kind kind, const char *name, const char *dir,
-		      uint64_t max)
+static void add_maker(struct fixture *f, enum tvq_maker_kind kind, const char *name,
+		      const char *dir, uint64_t max)
 {
 	struct tvq_maker_cfg cfg = {
-		.kind = kind, .name = name, .dir = dir, .default_size = MIB, .max_volumes = max,
+		.kind = kind,
+		.name = name,
+		.dir = dir,
+		.default_size = MIB,
+		.max_volumes = max,
 	};
 
 	assert_int_equal(tvq_volume_pool_add_maker(f->p, &cfg, err), 0);
@@ -314,7 +321,9 @@ static void makers_that_cannot_work_are_refused(void **state)
 		{ { TVQ_MAKER_RAM, "..", NULL, false, MIB, 0 }, -EINVAL, ".." },
 		{ { TVQ_MAKER_RAM, "r", NULL, false, 1000, 0 }, -EINVAL, "1000" },
 		{ { TVQ_MAKER_RAM, "there", NULL, false, MIB, 0 }, -EEXIST, "there" },
-		{ { TVQ_MAKER_DIR, "d", "/nonexistent/x", false, MIB, 0 }, -ENOENT, "/nonexistent/x" },
+		{ { TVQ_MAKER_DIR, "d", "/nonexistent/x", false, MIB, 0 },
+		  -ENOENT,
+		  "/nonexistent/x" },
 		{ { TVQ_MAKER_DIR, "d", "/dev/null", false, MIB, 0 }, -ENOTDIR, "/dev/null" },
 		{ { TVQ_MAKER_DIR, "d", NULL, false, MIB, 0 }, -EINVAL, "directory" },
 	};

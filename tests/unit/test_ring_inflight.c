@@ -479,6 +479,30 @@ static void packed_batch_is_undone_or_completed_as_the_ring_says(void **state)
 	}
 }
 
+/* TQ-131: then only the wrap counters differ. */
+static void packed_chain_as_long_as_the_ring_is_completed_where_the_ring_shows_it(void **state)
+{
+	struct vring_packed_desc *slots;
+	struct lab_chain lc;
+
+	(void)state;
+	lab_close(&lab);
+	lab_open(&lab, true, 2, false, 0);
+	lab_add_inflight(&lab);
+	assert_int_equal(lab_start(&lab), 0);
+	add(0);
+	take(&lc);
+	slots = (void *)lab.ring_mem;
+	*u16(entry(1, P_NEXT)) = *u16(P_FREE_HEAD);
+	*u16(P_FREE_HEAD) = 0;
+	lab.area[P_USED_WRAP] = 0;
+	slots[0].flags |= TVQ_PACKED_USED;
+	assert_int_equal(lab_start(&lab), 0);
+	assert_int_equal(lab.area[P_OLD_USED_WRAP], 0);
+	assert_int_equal(*u16(P_OLD_FREE_HEAD), 0);
+	assert_int_equal(lab_take1(&lab, &lc), 0);
+}
+
 struct change {
 	size_t at;
 	unsigned int bytes;
@@ -619,6 +643,7 @@ int main(void)
 		S(split_area_for_a_larger_queue_is_taken),
 		P(packed_area_shows_what_is_in_flight_where_vhost_user_puts_it),
 		P(packed_batch_is_undone_or_completed_as_the_ring_says),
+		P(packed_chain_as_long_as_the_ring_is_completed_where_the_ring_shows_it),
 		P(packed_links_and_numbers_that_cannot_be_are_refused),
 		P(packed_copies_that_break_the_rules_break_the_queue),
 		S(largest_area_is_recovered_in_bounded_time),

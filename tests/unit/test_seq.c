@@ -36,36 +36,126 @@ static union {
 	struct virtio_transportq_ctrl_vdev_vq_stats stats;
 } sink;
 
-static void e_status_set(struct tvq_seq *s) { tvq_seq_status_set(s, 0x0b); }
-static void e_status_get(struct tvq_seq *s) { tvq_seq_status_get(s, &sink.u8); }
-static void e_features_get(struct tvq_seq *s) { tvq_seq_features_get(s, sink.u64); }
-static void e_driver_features_get(struct tvq_seq *s) { tvq_seq_driver_features_get(s, sink.u64); }
-static void e_features_set(struct tvq_seq *s) { tvq_seq_features_set(s, 0x8877665544332211); }
-static void e_generation_get(struct tvq_seq *s) { tvq_seq_generation_get(s, &sink.u32); }
-static void e_config_get(struct tvq_seq *s) { tvq_seq_config_get(s, 0x0102, 6, sink.bytes); }
-static void e_config_set(struct tvq_seq *s) { tvq_seq_config_set(s, 0x20, 3, "xyz"); }
-static void e_msi_vq_set(struct tvq_seq *s) { tvq_seq_msi_vq_set(s, 0x0102, 0xfee0000000001000, 0x4455); }
-static void e_msi_vq_enable(struct tvq_seq *s) { tvq_seq_msi_vq_enable(s, 0x0102, 1); }
-static void e_msi_vq_mask(struct tvq_seq *s) { tvq_seq_msi_vq_mask(s, 0x0102, 1); }
-static void e_msi_config_set(struct tvq_seq *s) { tvq_seq_msi_config_set(s, 0xfee00004, 0x99); }
-static void e_msi_config_enable(struct tvq_seq *s) { tvq_seq_msi_config_enable(s, 1); }
-static void e_msi_config_mask(struct tvq_seq *s) { tvq_seq_msi_config_mask(s, 1); }
-static void e_vq_addr(struct tvq_seq *s) { tvq_seq_vq_addr(s, 2, 0x1000, 0x2000, 0x3000); }
-static void e_vq_enable(struct tvq_seq *s) { tvq_seq_vq_enable(s, 2, 1); }
-static void e_vq_enable_get(struct tvq_seq *s) { tvq_seq_vq_enable_get(s, 2, &sink.u8); }
-static void e_vq_size_set(struct tvq_seq *s) { tvq_seq_vq_size_set(s, 2, 0x100); }
-static void e_vq_size_get(struct tvq_seq *s) { tvq_seq_vq_size_get(s, 2, sink.u16); }
-static void e_vq_notify_get(struct tvq_seq *s) { tvq_seq_vq_notify_get(s, 2, sink.u64, NULL); }
-static void e_vq_index_set(struct tvq_seq *s) { tvq_seq_vq_index_set(s, 2, false, 0x1234, 0x5678); }
-static void e_vq_index_set_packed(struct tvq_seq *s) { tvq_seq_vq_index_set(s, 2, true, 0x1234, 0x5678); }
-static void e_vq_index_get(struct tvq_seq *s) { tvq_seq_vq_index_get(s, 2, false, sink.u16, NULL); }
-static void e_vq_index_get_packed(struct tvq_seq *s) { tvq_seq_vq_index_get(s, 2, true, sink.u16, sink.u16 + 1); }
-static void e_vq_reset(struct tvq_seq *s) { tvq_seq_vq_reset(s, 2); }
-static void e_vq_asid_set(struct tvq_seq *s) { tvq_seq_vq_asid_set(s, 2, 0x01020304); }
-static void e_vq_asid_get(struct tvq_seq *s) { tvq_seq_vq_asid_get(s, 2, &sink.u32); }
-static void e_vq_inflight(struct tvq_seq *s) { tvq_seq_vq_inflight(s, 2, 5, 0x7000, 0x800); }
-static void e_vq_stats(struct tvq_seq *s) { tvq_seq_vq_stats(s, 2, &sink.stats); }
-static void e_destroy(struct tvq_seq *s) { tvq_seq_destroy_device(s); }
+static void e_status_set(struct tvq_seq *s)
+{
+	tvq_seq_status_set(s, 0x0b);
+}
+static void e_status_get(struct tvq_seq *s)
+{
+	tvq_seq_status_get(s, &sink.u8);
+}
+static void e_features_get(struct tvq_seq *s)
+{
+	tvq_seq_features_get(s, sink.u64);
+}
+static void e_driver_features_get(struct tvq_seq *s)
+{
+	tvq_seq_driver_features_get(s, sink.u64);
+}
+static void e_features_set(struct tvq_seq *s)
+{
+	tvq_seq_features_set(s, 0x8877665544332211);
+}
+static void e_generation_get(struct tvq_seq *s)
+{
+	tvq_seq_generation_get(s, &sink.u32);
+}
+static void e_config_get(struct tvq_seq *s)
+{
+	tvq_seq_config_get(s, 0x0102, 6, sink.bytes);
+}
+static void e_config_set(struct tvq_seq *s)
+{
+	tvq_seq_config_set(s, 0x20, 3, "xyz");
+}
+static void e_msi_vq_set(struct tvq_seq *s)
+{
+	tvq_seq_msi_vq_set(s, 0x0102, 0xfee0000000001000, 0x4455);
+}
+static void e_msi_vq_enable(struct tvq_seq *s)
+{
+	tvq_seq_msi_vq_enable(s, 0x0102, 1);
+}
+static void e_msi_vq_mask(struct tvq_seq *s)
+{
+	tvq_seq_msi_vq_mask(s, 0x0102, 1);
+}
+static void e_msi_config_set(struct tvq_seq *s)
+{
+	tvq_seq_msi_config_set(s, 0xfee00004, 0x99);
+}
+static void e_msi_config_enable(struct tvq_seq *s)
+{
+	tvq_seq_msi_config_enable(s, 1);
+}
+static void e_msi_config_mask(struct tvq_seq *s)
+{
+	tvq_seq_msi_config_mask(s, 1);
+}
+static void e_vq_addr(struct tvq_seq *s)
+{
+	tvq_seq_vq_addr(s, 2, 0x1000, 0x2000, 0x3000);
+}
+static void e_vq_enable(struct tvq_seq *s)
+{
+	tvq_seq_vq_enable(s, 2, 1);
+}
+static void e_vq_enable_get(struct tvq_seq *s)
+{
+	tvq_seq_vq_enable_get(s, 2, &sink.u8);
+}
+static void e_vq_size_set(struct tvq_seq *s)
+{
+	tvq_seq_vq_size_set(s, 2, 0x100);
+}
+static void e_vq_size_get(struct tvq_seq *s)
+{
+	tvq_seq_vq_size_get(s, 2, sink.u16);
+}
+static void e_vq_notify_get(struct tvq_seq *s)
+{
+	tvq_seq_vq_notify_get(s, 2, sink.u64, NULL);
+}
+static void e_vq_index_set(struct tvq_seq *s)
+{
+	tvq_seq_vq_index_set(s, 2, false, 0x1234, 0x5678);
+}
+static void e_vq_index_set_packed(struct tvq_seq *s)
+{
+	tvq_seq_vq_index_set(s, 2, true, 0x1234, 0x5678);
+}
+static void e_vq_index_get(struct tvq_seq *s)
+{
+	tvq_seq_vq_index_get(s, 2, false, sink.u16, NULL);
+}
+static void e_vq_index_get_packed(struct tvq_seq *s)
+{
+	tvq_seq_vq_index_get(s, 2, true, sink.u16, sink.u16 + 1);
+}
+static void e_vq_reset(struct tvq_seq *s)
+{
+	tvq_seq_vq_reset(s, 2);
+}
+static void e_vq_asid_set(struct tvq_seq *s)
+{
+	tvq_seq_vq_asid_set(s, 2, 0x01020304);
+}
+static void e_vq_asid_get(struct tvq_seq *s)
+{
+	tvq_seq_vq_asid_get(s, 2, &sink.u32);
+}
+static void e_vq_inflight(struct tvq_seq *s)
+{
+	tvq_seq_vq_inflight(s, 2, 5, 0x7000, 0x800);
+}
+static void e_vq_stats(struct tvq_seq *s)
+{
+	tvq_seq_vq_stats(s, 2, &sink.stats);
+}
+static void e_destroy(struct tvq_seq *s)
+{
+	tvq_seq_destroy_device(s);
+}
 
 /* Typed in from section 4. */
 static const struct {
@@ -89,8 +179,9 @@ static const struct {
 	{ e_msi_config_set, 7, 3, 0, BYTES(4, 0, 0xe0, 0xfe, 0, 0, 0, 0, 0x99, 0, 0, 0) },
 	{ e_msi_config_enable, 7, 4, 0, BYTES(1) },
 	{ e_msi_config_mask, 7, 5, 0, BYTES(1) },
-	{ e_vq_addr, 8, 0, 0, BYTES(2, 0, 0, 0x30, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0x20, 0, 0,
-				    0, 0, 0, 0) },
+	{ e_vq_addr, 8, 0, 0,
+	  BYTES(2, 0, 0, 0x30, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0x20, 0, 0, 0, 0, 0,
+		0) },
 	{ e_vq_enable, 9, 0, 0, BYTES(2, 0, 1) },
 	{ e_vq_enable_get, 9, 1, 1, BYTES(2, 0) },
 	{ e_vq_size_set, 10, 0, 0, BYTES(2, 0, 0, 1) },
@@ -185,7 +276,7 @@ static void a_whole_set_up_in_one_sequence_takes_effect_in_order(void **state)
 	assert_int_equal(asid, 0);
 	assert_int_equal(area_size, 4096);
 	assert_int_equal(avail, 7);
-	assert_int_equal(used, 9);	/* a split ring has no such answer */
+	assert_int_equal(used, 9); /* a split ring has no such answer */
 	assert_int_equal(enabled, 0);
 	lab_down(&l);
 }
@@ -297,7 +388,7 @@ static void no_memory_while_it_is_filled_is_reported_when_it_runs(void **state)
 		lab_turn(&l);
 	assert_int_equal(r.n, 1);
 	assert_int_equal(r.err, -ENOMEM);
-	assert_int_equal(status, 99);	/* none of it was sent */
+	assert_int_equal(status, 99); /* none of it was sent */
 	s = tvq_seq_new(l.client, id);
 	tvq_seq_status_get(s, &status);
 	assert_int_equal(tvq_seq_call(s), 0);

@@ -54,7 +54,8 @@ static struct vt open_image(const char *path, bool direct)
 	return vt_open(tvq_volume_file("v", &cfg, err), err);
 }
 
-static void assert_refused(const char *path, bool direct, bool read_only, int code, const char *says)
+static void assert_refused(const char *path, bool direct, bool read_only, int code,
+			   const char *says)
 {
 	struct tvq_file_cfg cfg = { .path = path, .direct = direct, .read_only = read_only };
 
@@ -100,12 +101,14 @@ static void without_punch_and_zero_range_zeroes_are_written(void **state)
 	t = open_image(f->path, false);
 	memset(buf, 1, MIB / 2);
 	assert_int_equal(vt_op(&t, TVQ_VREQ_WRITE, 0, 512, buf, MIB / 2), 0);
-	assert_int_equal(vt_op(&t, TVQ_VREQ_WRITE_ZEROES, TVQ_VREQ_FUA, 1024, NULL, MIB / 2 - 1024), 0);
+	assert_int_equal(vt_op(&t, TVQ_VREQ_WRITE_ZEROES, TVQ_VREQ_FUA, 1024, NULL, MIB / 2 - 1024),
+			 0);
 	assert_int_equal(stat(f->path, &st), 0);
 	assert_true(st.st_blocks * 512 >= (long)MIB / 2);
 	assert_int_equal(vt_op(&t, TVQ_VREQ_READ, 0, 0, buf, MIB), 0);
 	for (unsigned int i = 0; i < MIB; i++)
-		assert_int_equal(buf[i], (i >= 512 && i < 1024) || (i >= MIB / 2 && i < MIB / 2 + 512));
+		assert_int_equal(buf[i],
+				 (i >= 512 && i < 1024) || (i >= MIB / 2 && i < MIB / 2 + 512));
 	assert_int_equal(vt_op(&t, TVQ_VREQ_WRITE_ZEROES, TVQ_VREQ_UNMAP, 0, NULL, 4 * MIB), 0);
 	assert_int_equal(stat(f->path, &st), 0);
 	assert_int_equal(st.st_blocks, 0);
@@ -141,7 +144,8 @@ static void a_request_of_more_pieces_than_the_kernel_takes_is_done_in_parts(void
 	struct fixture *f = *state;
 	struct tvq_seg *seg = calloc(N, sizeof(*seg));
 	uint8_t *buf = aligned_alloc(4096, N * 512), *back = aligned_alloc(4096, N * 512);
-	struct tvq_vreq r = { .op = TVQ_VREQ_WRITE, .n_seg = N, .len = N * 512, .seg = seg }, *p = &r;
+	struct tvq_vreq r = { .op = TVQ_VREQ_WRITE, .n_seg = N, .len = N * 512, .seg = seg },
+			*p = &r;
 	uint64_t seed = 5;
 
 	vt_image(f->path, f->dir, "image", N * 512);
@@ -150,7 +154,7 @@ static void a_request_of_more_pieces_than_the_kernel_takes_is_done_in_parts(void
 		struct vt t = open_image(f->path, direct);
 
 		for (unsigned int i = 0; i < N; i++)
-			seg[i] = (struct tvq_seg) { buf + (N - 1 - i) * 512, 512 };
+			seg[i] = (struct tvq_seg){ buf + (N - 1 - i) * 512, 512 };
 		r.seg = seg;
 		r.n_seg = N;
 		vt_run(&t, &p, 1);
@@ -180,9 +184,12 @@ static void more_misaligned_requests_than_bounce_buffers_wait_and_all_complete(v
 	t = open_image(f->path, true);
 	vt_fill(mem, (size_t)N * LEN + 1, &seed);
 	for (unsigned int i = 0; i < N; i++) {
-		seg[i] = (struct tvq_seg) { mem + 1 + (size_t)i * LEN, LEN };
-		r[i] = (struct tvq_vreq) {
-			.op = TVQ_VREQ_WRITE, .n_seg = 1, .offset = (uint64_t)i * LEN, .len = LEN,
+		seg[i] = (struct tvq_seg){ mem + 1 + (size_t)i * LEN, LEN };
+		r[i] = (struct tvq_vreq){
+			.op = TVQ_VREQ_WRITE,
+			.n_seg = 1,
+			.offset = (uint64_t)i * LEN,
+			.len = LEN,
 			.seg = &seg[i],
 		};
 		p[i] = &r[i];
@@ -247,7 +254,7 @@ static void truncation_under_io_fails_requests_and_nothing_else(void **state)
 		memset(r, 0, sizeof(r));
 		vt_done_calls = 0;
 		for (unsigned int i = 0; i < N; i++) {
-			seg[i] = (struct tvq_seg) { mem + i * LEN, LEN };
+			seg[i] = (struct tvq_seg){ mem + i * LEN, LEN };
 			r[i].op = TVQ_VREQ_READ;
 			r[i].n_seg = 1;
 			r[i].offset = i * 4ULL * LEN;

@@ -91,11 +91,14 @@ static pid_t start_daemon(const struct fixture *f, bool writable)
 	need(f, "qemu-storage-daemon");
 	snprintf(pid_path, sizeof(pid_path), "%s/pid", f->dir);
 	unlink(pid_path);
-	assert_int_equal(run(f, "qemu-storage-daemon --daemonize --pidfile '%s' --blockdev "
+	assert_int_equal(run(f,
+			     "qemu-storage-daemon --daemonize --pidfile '%s' --blockdev "
 			     "driver=file,node-name=f,filename='%s',read-only=%s --nbd-server "
-			     "addr.type=unix,addr.path='%s/nbd' --export type=nbd,id=e,node-name=f,writable=%s",
+			     "addr.type=unix,addr.path='%s/nbd' --export "
+			     "type=nbd,id=e,node-name=f,writable=%s",
 			     pid_path, f->path, writable ? "off" : "on", f->dir,
-			     writable ? "on" : "off"), 0);
+			     writable ? "on" : "off"),
+			 0);
 	file = fopen(pid_path, "r");
 	assert_non_null(file);
 	assert_int_equal(fscanf(file, "%d", &pid), 1);
@@ -153,7 +156,8 @@ static void a_qemu_is_refused_what_we_have(void **state)
 	assert_non_null(v);
 	assert_int_not_equal(run(f, "qemu-io -f raw -c 'write 0 512' '%s'", f->path), 0);
 	assert_true(output_has(f, "lock"));
-	assert_int_not_equal(run(f, "qemu-img convert -f raw -O raw '%s' '%s/copy'", f->path, f->dir), 0);
+	assert_int_not_equal(
+		run(f, "qemu-img convert -f raw -O raw '%s' '%s/copy'", f->path, f->dir), 0);
 	assert_int_not_equal(run(f, "qemu-img resize -f raw '%s' 2M", f->path), 0);
 	tvq_volume_put(v);
 	assert_int_equal(run(f, "qemu-io -f raw -c 'write 0 512' '%s'", f->path), 0);
@@ -234,13 +238,19 @@ static void read_for_ever(const struct fixture *f, int fd)
 
 	/* Holes would be read without the device. */
 	for (unsigned int i = 0; i < N; i++)
-		assert_int_equal(vt_op(&t, TVQ_VREQ_WRITE, TVQ_VREQ_FUA, i * 4096ULL, mem[i], 4096), 0);
+		assert_int_equal(vt_op(&t, TVQ_VREQ_WRITE, TVQ_VREQ_FUA, i * 4096ULL, mem[i], 4096),
+				 0);
 	for (unsigned int round = 0;; round++) {
 		for (unsigned int i = 0; i < N; i++) {
-			seg[i] = (struct tvq_seg) { mem[i], 4096 };
-			r[i] = (struct tvq_vreq) {
-				.op = TVQ_VREQ_READ, .n_seg = 1, .offset = i * 4096ULL, .len = 4096,
-				.seg = &seg[i], .done = vt_done, .status = TVQ_VREQ_PENDING,
+			seg[i] = (struct tvq_seg){ mem[i], 4096 };
+			r[i] = (struct tvq_vreq){
+				.op = TVQ_VREQ_READ,
+				.n_seg = 1,
+				.offset = i * 4096ULL,
+				.len = 4096,
+				.seg = &seg[i],
+				.done = vt_done,
+				.status = TVQ_VREQ_PENDING,
 			};
 			p[i] = &r[i];
 		}

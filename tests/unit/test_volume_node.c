@@ -194,7 +194,8 @@ static void o_direct_over_large_blocks_refuses_an_image_that_has_no_whole_ones(v
 	vt_image(f->path, f->dir, "image", 16 * MIB);
 	attach(f, 4096, false);
 	snprintf(cmd, sizeof(cmd), "mkfs.ext4 -q -b 4096 %s >/dev/null 2>&1", f->node);
-	if (system(cmd) || unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	if (system(cmd) || unshare(CLONE_NEWNS) ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
 	    mount(f->node, f->dir, "ext4", 0, NULL)) {
 		print_message("skipped: an ext4 cannot be made and mounted here\n");
 		skip();
@@ -245,7 +246,8 @@ static void a_flush_that_failed_goes_on_failing_though_the_kernel_forgets(void *
 	assert_int_equal(fdatasync(f->loop_fd), -1);
 	assert_int_equal(fdatasync(f->loop_fd), 0);
 	assert_int_equal(vt_op(&t, TVQ_VREQ_FLUSH, 0, 0, NULL, 0), -EIO);
-	assert_int_equal(vt_op(&t, TVQ_VREQ_WRITE_ZEROES, TVQ_VREQ_FUA | TVQ_VREQ_UNMAP, 0, NULL, MIB),
+	assert_int_equal(vt_op(&t, TVQ_VREQ_WRITE_ZEROES, TVQ_VREQ_FUA | TVQ_VREQ_UNMAP, 0, NULL,
+			       MIB),
 			 -EIO);
 	vt_close(&t);
 	free(buf);

@@ -195,7 +195,8 @@ static void discard_and_unmap_give_memory_back(void **state)
 		full = resident_kib();
 		assert_true(full - before > 60 * 1024);
 		assert_int_equal(vt_op(&t, round ? TVQ_VREQ_WRITE_ZEROES : TVQ_VREQ_DISCARD,
-				       TVQ_VREQ_UNMAP, 0, NULL, 64 * MIB), 0);
+				       TVQ_VREQ_UNMAP, 0, NULL, 64 * MIB),
+				 0);
 		assert_true(resident_kib() - before < 8 * 1024);
 	}
 	assert_int_equal(vt_op(&t, TVQ_VREQ_READ, 0, 5 * MIB, buf, MIB), 0);
@@ -249,16 +250,20 @@ static void *write_own_sectors(void *arg)
 		bool drop = vt_random(&seed) % 8 == 0;
 
 		memset(buf, (int)(n | 1), sizeof(buf));
-		seg = (struct tvq_seg) { buf, sizeof(buf) };
-		r = (struct tvq_vreq) { .op = TVQ_VREQ_WRITE, .n_seg = 1, .offset = at, .len = 512, .seg = &seg };
+		seg = (struct tvq_seg){ buf, sizeof(buf) };
+		r = (struct tvq_vreq){
+			.op = TVQ_VREQ_WRITE, .n_seg = 1, .offset = at, .len = 512, .seg = &seg
+		};
 		w->v->ops->submit(t.ch, &p, 1);
 		if (drop) {
-			r = (struct tvq_vreq) { .op = TVQ_VREQ_DISCARD, .offset = at, .len = 512 };
+			r = (struct tvq_vreq){ .op = TVQ_VREQ_DISCARD, .offset = at, .len = 512 };
 			w->v->ops->submit(t.ch, &p, 1);
 			memset(buf, 0, sizeof(buf));
 		}
-		seg = (struct tvq_seg) { got, sizeof(got) };
-		r = (struct tvq_vreq) { .op = TVQ_VREQ_READ, .n_seg = 1, .offset = at, .len = 512, .seg = &seg };
+		seg = (struct tvq_seg){ got, sizeof(got) };
+		r = (struct tvq_vreq){
+			.op = TVQ_VREQ_READ, .n_seg = 1, .offset = at, .len = 512, .seg = &seg
+		};
 		w->v->ops->submit(t.ch, &p, 1);
 		if (r.status || memcmp(buf, got, sizeof(buf)))
 			return arg;
@@ -309,7 +314,8 @@ int main(void)
 		cmocka_unit_test(sizes_and_ids_that_no_volume_can_have_are_refused),
 		cmocka_unit_test(ram_holds_what_a_model_holds),
 		cmocka_unit_test(unwritten_ram_reads_as_zeroes_and_costs_nothing),
-		cmocka_unit_test(sixty_thousand_unused_ram_volumes_cost_no_mapping_and_200_bytes_each),
+		cmocka_unit_test(
+			sixty_thousand_unused_ram_volumes_cost_no_mapping_and_200_bytes_each),
 		cmocka_unit_test(discard_and_unmap_give_memory_back),
 		cmocka_unit_test(scattered_pages_do_not_become_huge_ones),
 		cmocka_unit_test(two_workers_on_neighbouring_sectors_do_not_disturb_each_other),

@@ -14,7 +14,8 @@
 
 #include "wire/format.h"
 
-/* Section 4 of the specification, typed in by hand: class, command, out-data, in-data; 0xffff: varies. */
+/* Section 4 of the specification, typed in by hand: class, command, out-data, in-data; 0xffff:
+ * varies. */
 static const struct {
 	uint16_t class, command, out_len, in_len;
 	const char *name;
@@ -61,7 +62,8 @@ static void the_table_has_the_commands_of_section_4_and_their_lengths(void **sta
 	(void)state;
 	assert_int_equal(TVQ_COMMANDS, N_SECTION4);
 	for (i = 0; i < N_SECTION4; i++) {
-		const struct tvq_command *c = tvq_command_find(section4[i].class, section4[i].command);
+		const struct tvq_command *c =
+			tvq_command_find(section4[i].class, section4[i].command);
 
 		assert_non_null(c);
 		assert_int_equal(c->class, section4[i].class);
@@ -99,7 +101,8 @@ static void a_class_or_command_outside_section_4_is_not_found(void **state)
 	assert_string_equal(tvq_command_name(11, 0), "?");
 }
 
-/* Every command is for device_id 0 or for others, and those with a queue's index have room for it. */
+/* Every command is for device_id 0 or for others, and those with a queue's index have room for
+ * it. */
 static void flags_agree_with_classes_and_lengths(void **state)
 {
 	size_t i;
@@ -137,8 +140,14 @@ static struct tvq_wire_msg msg(uint64_t id, uint16_t cls, uint16_t command, cons
 			       size_t out_len, uint32_t ack, const uint8_t *in, size_t in_len)
 {
 	return (struct tvq_wire_msg){
-		.device_id = id, .class = cls, .command = command, .out = out,
-		.out_len = (uint32_t)out_len, .answered = true, .ack = ack, .in = in,
+		.device_id = id,
+		.class = cls,
+		.command = command,
+		.out = out,
+		.out_len = (uint32_t)out_len,
+		.answered = true,
+		.ack = ack,
+		.in = in,
 		.in_len = (uint32_t)in_len,
 	};
 }
@@ -152,13 +161,16 @@ static void a_line_names_the_fields_of_the_structures(void **state)
 	m = msg(3, 10, 1, BYTES(2, 0), 0, BYTES(0, 1));
 	assert_string_equal(line(&m), "3 VQ_SIZE GET queue_index=2 -> OK size=256");
 	m = msg(7, 8, 0,
-		BYTES(1, 0, 0, 0x30, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0x20, 0, 0, 0, 0, 0, 0x80),
+		BYTES(1, 0, 0, 0x30, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0x20, 0, 0, 0,
+		      0, 0, 0x80),
 		0, NULL, 0);
-	assert_string_equal(line(&m), "7 VQ_ADDR SET queue_index=1 device_area=0x3000 "
-				      "descriptor_area=0x1000 driver_area=0x8000000000002000 -> OK");
+	assert_string_equal(line(&m),
+			    "7 VQ_ADDR SET queue_index=1 device_area=0x3000 "
+			    "descriptor_area=0x1000 driver_area=0x8000000000002000 -> OK");
 	m = msg(9, 4, 0, BYTES(0x4f), 255, NULL, 0);
-	assert_string_equal(line(&m), "9 STATUS SET status=0x4f(ACKNOWLEDGE|DRIVER|FEATURES_OK|DRIVER_OK|"
-				      "NEEDS_RESET) -> ERR");
+	assert_string_equal(line(&m),
+			    "9 STATUS SET status=0x4f(ACKNOWLEDGE|DRIVER|FEATURES_OK|DRIVER_OK|"
+			    "NEEDS_RESET) -> ERR");
 	m = msg(0, 2, 1, BYTES(2, 0, 0, 0), 0,
 		BYTES(0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 64, 0, 0, 4));
 	assert_string_equal(line(&m), "0 AVAIL_RES TYPE_GET virtio_device_id=block -> OK "
@@ -181,24 +193,27 @@ static void a_dev_config_is_decoded_by_its_type(void **state)
 	struct tvq_wire_msg m = msg(0, 1, 0, out, sizeof(out), 0, BYTES(9, 0, 0, 0, 0, 0, 0, 0));
 
 	(void)state;
-	out[4] = 3;			/* asid */
-	out[16] = 8;			/* capacity */
-	out[16 + 34] = 2;		/* num_queues */
+	out[4] = 3;	  /* asid */
+	out[16] = 8;	  /* capacity */
+	out[16 + 34] = 2; /* num_queues */
 	memcpy(out + 16 + 36, "disk\"1", 6);
-	assert_string_equal(line(&m), "0 VDEV CREATE virtio_device_id=block asid=3 device_features=0x0 "
-				      "capacity=8 size_max=0 seg_max=0 cylinders=0 heads=0 sectors=0 "
-				      "blk_size=0 physical_block_exp=0 alignment_offset=0 min_io_size=0 "
-				      "opt_io_size=0 wce=0 unused=0 num_queues=2 id=disk.1 -> OK "
-				      "device_id=9");
+	assert_string_equal(line(&m),
+			    "0 VDEV CREATE virtio_device_id=block asid=3 device_features=0x0 "
+			    "capacity=8 size_max=0 seg_max=0 cylinders=0 heads=0 sectors=0 "
+			    "blk_size=0 physical_block_exp=0 alignment_offset=0 min_io_size=0 "
+			    "opt_io_size=0 wce=0 unused=0 num_queues=2 id=disk.1 -> OK "
+			    "device_id=9");
 	out[0] = 1;
 	m.out_len = 16 + 12;
 	memcpy(out + 16, (const uint8_t[]){ 2, 0, 0, 0xa, 0xb, 0xc, 0, 0, 1, 0, 0xdc, 5 }, 12);
-	assert_string_equal(line(&m), "0 VDEV CREATE virtio_device_id=net asid=3 device_features=0x0 "
-				      "mac=02:00:00:0a:0b:0c status=0 max_virtqueue_pairs=1 mtu=1500 -> OK "
-				      "device_id=9");
+	assert_string_equal(line(&m),
+			    "0 VDEV CREATE virtio_device_id=net asid=3 device_features=0x0 "
+			    "mac=02:00:00:0a:0b:0c status=0 max_virtqueue_pairs=1 mtu=1500 -> OK "
+			    "device_id=9");
 	m.out_len = 16 + 3;
-	assert_string_equal(line(&m), "0 VDEV CREATE virtio_device_id=net asid=3 device_features=0x0 "
-				      "dev_config=020000 -> OK device_id=9");
+	assert_string_equal(line(&m),
+			    "0 VDEV CREATE virtio_device_id=net asid=3 device_features=0x0 "
+			    "dev_config=020000 -> OK device_id=9");
 }
 
 static void what_does_not_fit_the_layout_is_shown_as_bytes(void **state)
@@ -254,8 +269,8 @@ static void fields_come_as_pairs_with_their_numbers(void **state)
 	assert_int_equal(s.sum, 3 + 0x1000 + 0x2000);
 }
 
-/* Data in memory of exactly its length, so that a sanitizer sees any byte read beyond; and a buffer of
- * exactly its size, for what is written. */
+/* Data in memory of exactly its length, so that a sanitizer sees any byte read beyond; and a
+ * buffer of exactly its size, for what is written. */
 static void any_length_and_any_buffer_is_survived(void **state)
 {
 	unsigned int i, len, size;
@@ -265,8 +280,14 @@ static void any_length_and_any_buffer_is_survived(void **state)
 		for (len = 0; len <= 100; len++) {
 			uint8_t *out = malloc(len + !len), *in = malloc(len + !len);
 			struct tvq_wire_msg m = {
-				.device_id = UINT64_MAX, .class = 0xffff, .out = out, .out_len = len,
-				.answered = true, .ack = 5, .in = in, .in_len = len,
+				.device_id = UINT64_MAX,
+				.class = 0xffff,
+				.out = out,
+				.out_len = len,
+				.answered = true,
+				.ack = 5,
+				.in = in,
+				.in_len = len,
 			};
 
 			if (i < TVQ_COMMANDS) {

@@ -4,16 +4,16 @@
  */
 #include "volume_test.h"
 
-#define BATCH 24
-#define SLOT 65536	/* one request's part of the volume, so that those of a batch do not overlap */
+#define BATCH	24
+#define SLOT	65536 /* one request's part of the volume, so that those of a batch do not overlap */
 #define MAX_SEG 8
-#define ROOM (SLOT + 64 * MAX_SEG)
+#define ROOM	(SLOT + 64 * MAX_SEG)
 
 struct model {
 	struct vt *t;
 	uint64_t seed;
-	uint8_t *bytes;		/* what the volume holds */
-	uint8_t *memory;	/* BATCH times ROOM, the requests' */
+	uint8_t *bytes;	 /* what the volume holds */
+	uint8_t *memory; /* BATCH times ROOM, the requests' */
 	struct tvq_vreq r[BATCH], *p[BATCH];
 	struct tvq_seg seg[BATCH][MAX_SEG], kept[BATCH][MAX_SEG];
 	unsigned int n_kept[BATCH];
@@ -39,7 +39,7 @@ static void make_segs(struct model *m, unsigned int i, uint64_t len)
 			piece = piece < block ? (len < block ? len : block) : piece / block * block;
 		if (odd)
 			at += below(m, 64);
-		m->seg[i][n++] = (struct tvq_seg) { at, piece };
+		m->seg[i][n++] = (struct tvq_seg){ at, piece };
 		at += piece;
 		len -= piece;
 	}
@@ -81,8 +81,8 @@ static void check_request(struct model *m, unsigned int i)
 	assert_int_equal(r->status, 0);
 	if (r->op == TVQ_VREQ_WRITE_ZEROES)
 		memset(want, 0, r->len);
-	for (unsigned int s = 0; s < m->n_kept[i] && (r->op == TVQ_VREQ_READ || r->op == TVQ_VREQ_WRITE);
-	     s++) {
+	for (unsigned int s = 0;
+	     s < m->n_kept[i] && (r->op == TVQ_VREQ_READ || r->op == TVQ_VREQ_WRITE); s++) {
 		const struct tvq_seg *seg = &m->kept[i][s];
 
 		if (r->op == TVQ_VREQ_WRITE)

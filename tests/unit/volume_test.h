@@ -80,8 +80,8 @@ static inline void vt_run(struct vt *t, struct tvq_vreq *const *r, unsigned int 
 	assert_int_equal(vt_done_calls, pending);
 }
 
-static inline int vt_op(struct vt *t, unsigned int op, unsigned int flags, uint64_t offset, void *buf,
-			uint64_t len)
+static inline int vt_op(struct vt *t, unsigned int op, unsigned int flags, uint64_t offset,
+			void *buf, uint64_t len)
 {
 	struct tvq_seg seg = { buf, len };
 	struct tvq_vreq r = {
