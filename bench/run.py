@@ -18,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True  # the source tree stays as it is
+
 import block
 import control
 from quiet import Watch
@@ -177,6 +179,8 @@ def main():
         if args.list:
             print("\n".join(row.name for group in groups for row in group.rows()))
             return 0
+        if not os.path.exists(config.lean):
+            sys.exit(f"bench: {config.lean} is missing: make builds it")
         if not groups:
             sys.exit("bench: no row has such a name: --list shows them")
         if os.getloadavg()[0] > 0.5:

@@ -37,6 +37,7 @@ run() {
 tvqctl() { "$build/bin/tvqctl" --control "$work/tvqd.sock" "$@"; }
 
 clean_up() {
+	trap '' TERM INT
 	[ -z "$tvqd" ] || kill "$tvqd" 2>/dev/null || true
 	wait
 	rm -rf "$work"
@@ -57,7 +58,7 @@ start_tvqd() {
 	setpriv --pdeathsig TERM "$build/bin/tvqd" --control "$work/tvqd.sock" 2>"$work/tvqd.log" </dev/null &
 	tvqd=$!
 	for _ in {1..100}; do
-		! grep -q '^tvqd: ready' "$work/tvqd.log" || return 0
+		! grep -q '^tvqd: ready' "$work/tvqd.log" 2>/dev/null || return 0
 		kill -0 "$tvqd" 2>/dev/null || break
 		sleep 0.1
 	done

@@ -114,6 +114,7 @@ start() {
 }
 
 stop() {
+	trap '' TERM INT
 	[ -z "$vm" ] || kill "$vm" 2>/dev/null || true
 	wait
 	rm -rf "$work"

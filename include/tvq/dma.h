@@ -71,6 +71,7 @@ struct tvq_dma_view {
 	const struct tvq_dma_table *table;
 	const struct tvq_region *last;	/* the region of the last look-up, never NULL */
 	const struct tvq_dma_log *log;	/* NULL: not logged */
+	const struct tvq_space *space;	/* looked at again where a look-up misses; NULL: never */
 };
 
 /* Whoever has views into a space. */
@@ -154,6 +155,10 @@ void tvq_dma_view_refresh(struct tvq_dma_view *v, const struct tvq_space *s);
 bool tvq_dma_view_lost(const struct tvq_dma_view *v);
 /* Counts mappings lost in this process; a worker compares it once a batch. */
 extern atomic_uint tvq_dma_lost_count;
+
+/* Takes the space's newest table for look-ups that missed; false: the view has it already. The old one's
+ * regions stay usable until the view's user answers. On the view's worker. */
+bool tvq_dma_view_advance(struct tvq_dma_view *v);
 
 /*
  * Slow half of the look-up: sets v->last to the region that holds iova; false where there is none.

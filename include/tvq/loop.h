@@ -40,7 +40,7 @@ struct tvq_loop *tvq_loop_new(const struct tvq_loop_cfg *cfg, int *err);
 void tvq_loop_free(struct tvq_loop *l);
 
 struct tvq_exec *tvq_loop_exec(struct tvq_loop *l);
-/* The loop that an executor runs on; every hosted executor has one. */
+/* The loop that an executor runs on; NULL: it is polled by somebody else. */
 struct tvq_loop *tvq_exec_loop(struct tvq_exec *e);
 
 /* Runs on the caller's thread until tvq_loop_stop(), also where that was called before. */

@@ -24,7 +24,7 @@ struct tvq_loop *tvq_bus_loop(const struct tvq_bus *b)
 	struct tvq_exec *e = b->exec;
 
 	/* Every hosted executor that can sleep is a loop's (tvq/loop.h). */
-	return e->ops && e->os == &tvq_os_host ? tvq_exec_loop(e) : NULL;
+	return tvq_exec_loop(e);
 }
 
 int tvq_bus_wait(struct tvq_bus *b, const bool *flag, uint64_t timeout_ns)

@@ -50,6 +50,29 @@ static void own_used(struct tvq_msg *m)
 		o->used(o->ctx);
 }
 
+static void own_changed(struct tvq_msg *m)
+{
+	struct inproc *ip = tvq_container_of(m, struct inproc, changed_msg);
+
+	ip->changed_posted = false;
+	if (ip->changed)
+		ip->changed(ip->changed_ctx, ip->dev->status);
+}
+
+static void config_irq(struct inproc *ip)
+{
+	if (!ip->changed || ip->changed_posted)
+		return;
+	ip->changed_posted = true;
+	tvq_exec_late(ip->bus.exec, &ip->changed_msg);
+}
+
+static void watch(struct tvq_bus *b, void (*changed)(void *ctx, uint8_t status), void *ctx)
+{
+	inproc_of(b)->changed = changed;
+	inproc_of(b)->changed_ctx = ctx;
+}
+
 /* At the turn's end, not from inside the device. */
 static void own_irq(struct tvq_platform *p, uint16_t index)
 {
@@ -57,6 +80,8 @@ static void own_irq(struct tvq_platform *p, uint16_t index)
 	struct tvq_vq *vq = index == TVQ_CONFIG_IRQ ? NULL : tvq_device_vq(ip->dev, index);
 	struct inproc_own *o = vq ? &ip->own[vq - ip->dev->vq] : NULL;
 
+	if (index == TVQ_CONFIG_IRQ)
+		config_irq(ip);
 	if (!o || !o->used || o->posted)
 		return;
 	o->posted = true;
@@ -139,6 +164,7 @@ static const struct tvq_bus_ops inproc_ops = {
 	.config_read = config_read,
 	.queue_max = queue_max,
 	.queue_setup = queue_setup,
+	.watch = watch,
 	.queue_notify = queue_notify,
 	.dma_alloc = inproc_dma_alloc,
 	.dma_free = inproc_dma_free,
@@ -175,6 +201,7 @@ struct tvq_bus *tvq_inproc_new(const struct tvq_mgmt_cfg *cfg, int *err)
 	ip->bus.exec = cfg->control;
 	ip->bus.os = cfg->os;
 	ip->platform.ops = &platform_ops;
+	ip->changed_msg.fn = own_changed;
 	if (inproc_space_new(&ip->bus, &asid))
 		goto fail;
 	ip->dev = tvq_root_new(cfg, &ip->platform, err);

@@ -33,6 +33,11 @@ struct inproc {
 	uint32_t *free_msis, n_free_msis;
 	uint32_t msi_cookie;
 
+	void (*changed)(void *ctx, uint8_t status);	/* hears of the configuration interrupt */
+	void *changed_ctx;
+	struct tvq_msg changed_msg;
+	bool changed_posted;
+
 	struct inproc_own *own;		/* by slot of the device's queues */
 	uint16_t n_own;
 };

@@ -47,6 +47,12 @@ static void kicked(struct tvq_watch *w, int events)
 
 /* ---- on the worker ---- */
 
+/* Made by the control executor, perhaps while the queue is on its way to the worker. */
+static struct inproc_kick *kick_seen(struct tvq_vq *vq)
+{
+	return __atomic_load_n(&vq->kick, __ATOMIC_ACQUIRE);
+}
+
 static void start_watch(struct inproc_kick *k)
 {
 	k->vq->always_poll = k->fd == TVQ_NOTIFY_POLL;
@@ -103,14 +109,16 @@ static void change_on_worker(struct tvq_msg *m)
 
 void inproc_vq_enter(struct tvq_platform *p, struct tvq_vq *vq)
 {
+	struct inproc_kick *k = kick_seen(vq);
+
 	(void)p;
-	if (vq->kick)
-		start_watch(vq->kick);
+	if (k)
+		start_watch(k);
 }
 
 void inproc_vq_leave(struct tvq_platform *p, struct tvq_vq *vq)
 {
-	struct inproc_kick *k = vq->kick;
+	struct inproc_kick *k = kick_seen(vq);
 
 	(void)p;
 	if (!k || (!k->watching && !k->applying)) {
@@ -223,7 +231,7 @@ int inproc_notify_fd(struct tvq_bus *b, uint64_t area, uint16_t index, int fd, s
 		free(c);
 		return err;
 	}
-	vq->kick = k;
+	__atomic_store_n(&vq->kick, k, __ATOMIC_RELEASE);	/* pairs with kick_seen() */
 	c->kick = k;
 	c->done = done;
 	c->msg.fn = change_on_worker;

@@ -28,12 +28,12 @@ static void cut(struct ct *t, struct pieces *p, uint64_t iova, uint32_t len, con
 	}
 }
 
-static void collect(struct ct *t)
+static void collect(struct tvq_drv_ring *ring)
 {
 	struct ct_chain *c;
 	uint32_t written;
 
-	while ((c = tvq_drv_ring_get(t->ring, &written))) {
+	while ((c = tvq_drv_ring_get(ring, &written))) {
 		c->used = true;
 		c->used_len = written;
 	}
@@ -56,9 +56,14 @@ void ct_send_chain(struct ct *t, struct ct_chain *c)
 	cut(t, &p, out_iova, c->out_len, c->out_cuts);
 	n_out = p.n;
 	cut(t, &p, in_iova, c->in_len, c->in_cuts);
-	err = tvq_drv_ring_add(t->ring, p.sg, n_out, p.n - n_out, c);
+	c->ring = t->via ? t->via->ring : t->ring;
+	err = tvq_drv_ring_add(c->ring, p.sg, n_out, p.n - n_out, c);
 	ct_check(t, !err, "no room on the transportq (%d)", err);
-	if (tvq_drv_ring_publish(t->ring))
+	if (!tvq_drv_ring_publish(c->ring))
+		return;
+	if (t->via)
+		ct_vq_notify(t->via);
+	else
 		t->bus->ops->queue_notify(t->bus, t->transportq);
 }
 
@@ -71,7 +76,7 @@ static bool is_used(void *arg)
 {
 	struct waiting *w = arg;
 
-	collect(w->t);
+	collect(w->c->ring);
 	return w->c->used;
 }
 

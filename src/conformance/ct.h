@@ -36,7 +36,7 @@ enum {
 	CT_NEEDS_CAP = 1 << 3,		/* the device can be made small (in process), to be exhausted */
 	CT_NEEDS_NESTING = 1 << 4,	/* block devices may offer bits 48 and 49 */
 	CT_NEEDS_SLOW = 1 << 5,		/* a volume whose requests take until they are let go */
-	CT_NEEDS_MANY_VQS = 1 << 6,
+	CT_NEEDS_OWNER = 1 << 6,	/* what only the device's owner can do: resize, break */
 };
 
 struct ct_test {
@@ -100,6 +100,9 @@ struct ct {
 	uint8_t *dma;			/* CT_DMA bytes for the test's use, in space 0 */
 	uint64_t dma_iova;
 	size_t dma_used;
+
+	struct ct_vq *via;		/* commands go there: a nested manager's transportq; NULL: its own */
+	uint64_t shift;			/* new queues: an address in their space, less the one in space 0 */
 
 	struct tvq_drv_ring *rings[CT_RINGS];	/* of the test's queues: freed at its end */
 	unsigned int n_rings;
@@ -165,6 +168,7 @@ struct ct_chain {
 	bool used;
 	uint32_t used_len;
 	uint8_t *in;			/* in DMA memory; starts out as 0xa5 */
+	struct tvq_drv_ring *ring;	/* where it went */
 };
 /* Sends; does not wait. */
 void ct_send_chain(struct ct *t, struct ct_chain *c);
@@ -209,6 +213,7 @@ uint32_t ct_create(struct ct *t, uint32_t type, uint32_t asid, uint64_t features
 		   uint32_t config_len, uint64_t *id);
 uint64_t ct_new_blk(struct ct *t);		/* default features, any volume */
 uint64_t ct_new_blk_features(struct ct *t, uint64_t features, uint16_t num_queues);
+uint64_t ct_new_volume(struct ct *t, const char *volume, uint64_t features);
 void ct_destroy(struct ct *t, uint64_t id);
 uint8_t ct_status(struct ct *t, uint64_t id);
 uint32_t ct_set_status(struct ct *t, uint64_t id, uint8_t status);	/* ack */
@@ -218,7 +223,10 @@ uint64_t ct_offered(struct ct *t, uint64_t id);
 /* ACKNOWLEDGE to FEATURES_OK with these (0: all but 38); what was accepted. */
 uint64_t ct_negotiate(struct ct *t, uint64_t id, uint64_t features);
 
-/* A queue that the test drives, in DMA memory of space 0. */
+/* All that it offers but 38, with this ring. */
+uint64_t ct_features(struct ct *t, uint64_t id, bool packed, bool event_idx);
+
+/* A queue that the test drives, in DMA memory of space 0; its own space maps that at t->shift more. */
 struct ct_vq {
 	struct ct *t;
 	uint64_t id;
@@ -227,21 +235,51 @@ struct ct_vq {
 	struct tvq_drv_ring *ring;
 	uint64_t desc, driver, device;	/* areas */
 	uint64_t notify_addr;
-	uint32_t *msi;			/* where its MSI is written; data is 0x1000 + index */
+	uint64_t shift;
+	volatile uint32_t *msi;		/* where its MSI is written; see CT_MSI_DATA */
 	uint64_t msi_iova;
+	unsigned int n_done;
 };
+#define CT_MSI_DATA(q) (0x1000u + (q)->index)
+
 /* Memory and ring only. */
 struct ct_vq *ct_vq_new(struct ct *t, uint64_t id, uint16_t index, uint16_t size, uint64_t features);
 /* SIZE, ADDR, NOTIFY GET, and with msi VQ_SET and VQ_ENABLE; not VQ_ENABLE. */
 void ct_vq_program(struct ct_vq *q, bool msi);
-uint32_t ct_vq_enable(struct ct_vq *q, uint8_t enable);		/* ack */
 void ct_vq_notify(struct ct_vq *q);
+
+/* ---- commands to queues (vq.c): those that return uint32_t return the ack ---- */
+
+uint32_t ct_vq_enable(struct ct_vq *q, uint8_t enable);
+uint8_t ct_vq_enabled(struct ct_vq *q);
+uint32_t ct_vq_size(struct ct_vq *q, uint16_t size);
+uint16_t ct_vq_size_get(struct ct *t, uint64_t id, uint16_t index);
+uint32_t ct_vq_addr(struct ct_vq *q, uint64_t desc, uint64_t driver, uint64_t device);
+uint32_t ct_vq_reset(struct ct_vq *q);
+/* With a split ring used is not sent, and is avail when got. */
+uint32_t ct_vq_index_set(struct ct_vq *q, uint16_t avail, uint16_t used);
+uint32_t ct_vq_index(struct ct_vq *q, uint16_t *avail, uint16_t *used);
+uint32_t ct_vq_asid(struct ct_vq *q, uint32_t asid);
+uint32_t ct_vq_asid_get(struct ct *t, uint64_t id, uint16_t index);	/* the asid */
+uint32_t ct_vq_inflight(struct ct_vq *q, uint32_t asid, uint64_t addr, uint32_t size);
+
+#define CT_CONFIG (-1)		/* instead of a queue: the configuration's MSI */
+uint32_t ct_msi_set(struct ct *t, uint64_t id, int queue, uint64_t addr, uint32_t data);
+uint32_t ct_msi_enable(struct ct *t, uint64_t id, int queue, uint8_t enable);
+uint32_t ct_msi_mask(struct ct *t, uint64_t id, int queue, uint8_t mask);
+
+/* Until a word of memory has that value; false: it never has. */
+bool ct_wait_word(struct ct *t, volatile uint32_t *word, uint32_t value);
+/* Until so many requests wait at the slow volume; until the device says DEVICE_NEEDS_RESET. */
+void ct_wait_slow(struct ct *t, unsigned int n);
+void ct_wait_needs_reset(struct ct *t, uint64_t id);
 
 /* A block request on a queue. */
 struct ct_io {
 	uint8_t *header, *data, *status;
 	uint64_t header_iova, data_iova, status_iova;
 	uint32_t len, written;
+	unsigned int nth;		/* of those that its queue used */
 	bool done;
 };
 struct ct_io *ct_io_start(struct ct_vq *q, uint32_t type, uint64_t sector, uint32_t len);
@@ -249,10 +287,15 @@ struct ct_io *ct_io_start(struct ct_vq *q, uint32_t type, uint64_t sector, uint3
 bool ct_io_wait(struct ct_vq *q, struct ct_io *io);
 /* Collects what is there; how many. */
 unsigned int ct_io_collect(struct ct_vq *q);
+/* Gives the device its chance and looks: for what must not be done. */
+#define CT_CHANCE_NS 3000000
+bool ct_served(struct ct_vq *q, struct ct_io *io);
 /* Start, notify, wait; the status byte, or -1. */
 int ct_io(struct ct_vq *q, uint32_t type, uint64_t sector, struct ct_io **io, uint32_t len);
 
 /* All of it: negotiate, one queue programmed with MSI and enabled, DRIVER_OK. */
 struct ct_vq *ct_up(struct ct *t, uint64_t id, uint64_t features, uint16_t size);
+/* A device over the suite's slow volume, up, with one request under way there. */
+struct ct_vq *ct_busy(struct ct *t, struct ct_io **io);
 
 #endif

@@ -42,6 +42,19 @@ uint64_t ct_new_blk(struct ct *t)
 	return ct_new_blk_features(t, 0, 0);
 }
 
+uint64_t ct_new_volume(struct ct *t, const char *volume, uint64_t features)
+{
+	struct virtio_transportq_blk_config cfg;
+	uint64_t id = 0;
+	uint32_t ack;
+
+	memset(&cfg, 0, sizeof(cfg));
+	memcpy(cfg.id, volume, strlen(volume));
+	ack = ct_create(t, 2, 0, features, &cfg, sizeof(cfg), &id);
+	ct_check(t, ack == CT_OK, "CREATE over %s answers %s", volume, ct_ack_name(ack));
+	return id;
+}
+
 void ct_destroy(struct ct *t, uint64_t id)
 {
 	ct_ok(t, id, VDEV, DESTROY, NULL, 0, NULL, 0);
@@ -94,6 +107,19 @@ uint64_t ct_negotiate(struct ct *t, uint64_t id, uint64_t features)
 	return features;
 }
 
+uint64_t ct_features(struct ct *t, uint64_t id, bool packed, bool event_idx)
+{
+	uint64_t f = ct_offered(t, id) & ~CT_F(TVQ_F_NOTIFICATION_DATA);
+
+	if (packed && !(f & CT_F(TVQ_F_RING_PACKED)))
+		ct_skip(t, "managed devices offer no packed ring");
+	if (!packed)
+		f &= ~CT_F(TVQ_F_RING_PACKED);
+	if (!event_idx)
+		f &= ~CT_F(TVQ_F_EVENT_IDX);
+	return f;
+}
+
 /* ---- queues ---- */
 
 struct ct_vq *ct_vq_new(struct ct *t, uint64_t id, uint16_t index, uint16_t size, uint64_t features)
@@ -117,45 +143,29 @@ struct ct_vq *ct_vq_new(struct ct *t, uint64_t id, uint16_t index, uint16_t size
 	ct_check(t, q->ring && t->n_rings < CT_RINGS, "no memory for a ring");
 	t->rings[t->n_rings++] = q->ring;
 	tvq_drv_ring_areas(q->ring, &q->desc, &q->driver, &q->device);
+	q->desc += t->shift;
+	q->driver += t->shift;
+	q->device += t->shift;
+	q->shift = t->shift;
 	q->msi = ct_alloc(t, 4, 4, &q->msi_iova);
 	return q;
 }
 
 void ct_vq_program(struct ct_vq *q, bool msi)
 {
-	struct virtio_transportq_ctrl_vdev_vq_addr a;
 	struct virtio_transportq_ctrl_vdev_vq_notification_area area;
-	struct virtio_transportq_ctrl_vdev_msi_vq_config m;
 	struct ct *t = q->t;
-	uint8_t v[4];
+	uint8_t v[2];
 
+	ct_check(t, ct_vq_size(q, q->size) == CT_OK, "VQ_SIZE SET %u fails", q->size);
+	ct_check(t, ct_vq_addr(q, q->desc, q->driver, q->device) == CT_OK, "VQ_ADDR SET fails");
 	tvq_put16(v, q->index);
-	tvq_put16(v + 2, q->size);
-	ct_ok(t, q->id, VQ_SIZE, SET, v, 4, NULL, 0);
-	tvq_put16(&a.queue_index, q->index);
-	tvq_put64(&a.device_area, q->device);
-	tvq_put64(&a.descriptor_area, q->desc);
-	tvq_put64(&a.driver_area, q->driver);
-	ct_ok(t, q->id, VQ_ADDR, SET, &a, sizeof(a), NULL, 0);
 	ct_ok(t, q->id, VQ_NOTIFY, GET, v, 2, &area, sizeof(area));
 	q->notify_addr = tvq_get64(&area.addr);
 	if (!msi)
 		return;
-	tvq_put16(&m.queue_index, q->index);
-	tvq_put64(&m.addr, q->msi_iova);
-	tvq_put32(&m.data, 0x1000u + q->index);
-	ct_ok(t, q->id, MSI, VQ_SET, &m, sizeof(m), NULL, 0);
-	v[2] = VIRTIO_TRANSPTQ_MSI_ENABLE;
-	ct_ok(t, q->id, MSI, VQ_ENABLE, v, 3, NULL, 0);
-}
-
-uint32_t ct_vq_enable(struct ct_vq *q, uint8_t enable)
-{
-	uint8_t v[3];
-
-	tvq_put16(v, q->index);
-	v[2] = enable;
-	return ct_run(q->t, q->id, VQ_ENABLE, SET, v, 3, NULL, 0);
+	ct_check(t, ct_msi_set(t, q->id, q->index, q->msi_iova, CT_MSI_DATA(q)) == CT_OK, "MSI VQ_SET fails");
+	ct_check(t, ct_msi_enable(t, q->id, q->index, 1) == CT_OK, "MSI VQ_ENABLE fails");
 }
 
 void ct_vq_notify(struct ct_vq *q)
@@ -193,10 +203,10 @@ struct ct_io *ct_io_start(struct ct_vq *q, uint32_t type, uint64_t sector, uint3
 	*io->status = 0xee;
 	tvq_put32(io->header, type);
 	tvq_put64(io->header + 8, sector);
-	sg[n++] = (struct tvq_sg){ io->header_iova, 16 };
+	sg[n++] = (struct tvq_sg){ io->header_iova + q->shift, 16 };
 	if (len)
-		sg[n++] = (struct tvq_sg){ io->data_iova, len };
-	sg[n++] = (struct tvq_sg){ io->status_iova, 1 };
+		sg[n++] = (struct tvq_sg){ io->data_iova + q->shift, len };
+	sg[n++] = (struct tvq_sg){ io->status_iova + q->shift, 1 };
 	err = tvq_drv_ring_add(q->ring, sg, to_device && len ? 2 : 1, n - (to_device && len ? 2 : 1), io);
 	ct_check(q->t, !err, "no room on queue %u (%d)", q->index, err);
 	tvq_drv_ring_publish(q->ring);
@@ -211,6 +221,7 @@ unsigned int ct_io_collect(struct ct_vq *q)
 
 	while ((io = tvq_drv_ring_get(q->ring, &written))) {
 		io->done = true;
+		io->nth = ++q->n_done;
 		io->written = written;
 		n++;
 	}
@@ -245,4 +256,15 @@ int ct_io(struct ct_vq *q, uint32_t type, uint64_t sector, struct ct_io **iop, u
 		*iop = io;
 	ct_vq_notify(q);
 	return ct_io_wait(q, io) ? *io->status : -1;
+}
+
+struct ct_vq *ct_busy(struct ct *t, struct ct_io **io)
+{
+	uint64_t id = ct_new_volume(t, t->profile->slow_volume, 0);
+	struct ct_vq *q = ct_up(t, id, 0, 16);
+
+	*io = ct_io_start(q, 0, 0, 512);
+	ct_vq_notify(q);
+	ct_wait_slow(t, 1);
+	return q;
 }

@@ -120,6 +120,8 @@ void ct_reset(struct ct *t)
 	t->ring = NULL;
 	t->dma_used = 0;
 	t->features = 0;
+	t->via = NULL;
+	t->shift = 0;
 	ops->set_status(t->bus, 1);
 	ops->set_status(t->bus, 3);
 }

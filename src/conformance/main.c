@@ -52,8 +52,8 @@ static const char *missing(const struct ct *t, unsigned int needs)
 		return "the profile names no read-only volume";
 	if (needs & CT_NEEDS_SPACES && !t->bus->ops->space_new)
 		return "the bus has no address spaces to give";
-	if (needs & (CT_NEEDS_SLOW | CT_NEEDS_CAP) && !t->world)
-		return "only an in-process device can be slowed down or made small";
+	if (needs & (CT_NEEDS_SLOW | CT_NEEDS_CAP | CT_NEEDS_OWNER) && !t->world)
+		return "only an in-process device can be slowed down, made small or broken by its owner";
 	return NULL;
 }
 

@@ -251,26 +251,6 @@ static void commands_to_the_management_device_take_effect_in_order(struct ct *t)
 	}
 }
 
-/* A device over the suite's slow volume, with one request under way. */
-static struct ct_vq *busy_device(struct ct *t, struct ct_io **io)
-{
-	struct virtio_transportq_blk_config cfg;
-	uint64_t end = t->bus->os->now() + CT_WAIT_NS, id = 0;
-	struct ct_vq *q;
-
-	memset(&cfg, 0, sizeof(cfg));
-	memcpy(cfg.id, t->profile->slow_volume, strlen(t->profile->slow_volume));
-	ct_check(t, ct_create(t, 2, 0, 0, &cfg, sizeof(cfg), &id) == CT_OK, "CREATE over the slow volume");
-	q = ct_up(t, id, 0, 16);
-	*io = ct_io_start(q, 0, 0, 512);
-	ct_vq_notify(q);
-	while (!ct_slow_waiting(t->slow)) {
-		ct_check(t, t->bus->os->now() < end, "the request does not arrive at the volume");
-		ct_turn(t);
-	}
-	return q;
-}
-
 static struct ct_chain *start_enable_0(struct ct *t, struct ct_vq *q)
 {
 	uint8_t v[3] = { 0 };
@@ -281,7 +261,7 @@ static struct ct_chain *start_enable_0(struct ct *t, struct ct_vq *q)
 static void a_slow_command_holds_up_its_own_device_only(struct ct *t)
 {
 	struct ct_io *io;
-	struct ct_vq *q = busy_device(t, &io);
+	struct ct_vq *q = ct_busy(t, &io);
 	struct ct_chain *slow = start_enable_0(t, q), *behind;
 	uint64_t other;
 
@@ -301,7 +281,7 @@ static void a_slow_command_holds_up_its_own_device_only(struct ct *t)
 static void status_get_and_reset_overtake_a_waiting_enable_0_which_ends_in_err(struct ct *t)
 {
 	struct ct_io *io;
-	struct ct_vq *q = busy_device(t, &io);
+	struct ct_vq *q = ct_busy(t, &io);
 	struct ct_chain *slow = start_enable_0(t, q);
 
 	ct_check(t, ct_status(t, q->id) == 15, "STATUS GET does not overtake");
@@ -317,7 +297,7 @@ static void status_get_and_reset_overtake_a_waiting_enable_0_which_ends_in_err(s
 static void destroy_overtakes_a_waiting_enable_0_and_its_id_fails_at_once(struct ct *t)
 {
 	struct ct_io *io;
-	struct ct_vq *q = busy_device(t, &io);
+	struct ct_vq *q = ct_busy(t, &io);
 	struct ct_chain *slow = start_enable_0(t, q), *destroy;
 	uint8_t s;
 

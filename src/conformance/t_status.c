@@ -68,29 +68,10 @@ static void reset_is_acked_at_once_and_read_when_it_is_done(struct ct *t)
 	ct_check(t, ct_status(t, id) == 0, "status 0x%x", ct_status(t, id));
 }
 
-static struct ct_vq *busy(struct ct *t, struct ct_io **io)
-{
-	struct virtio_transportq_blk_config cfg;
-	uint64_t end = t->bus->os->now() + CT_WAIT_NS, id = 0;
-	struct ct_vq *q;
-
-	memset(&cfg, 0, sizeof(cfg));
-	memcpy(cfg.id, t->profile->slow_volume, strlen(t->profile->slow_volume));
-	ct_check(t, ct_create(t, 2, 0, 0, &cfg, sizeof(cfg), &id) == CT_OK, "CREATE over the slow volume");
-	q = ct_up(t, id, 0, 16);
-	*io = ct_io_start(q, 0, 0, 512);
-	ct_vq_notify(q);
-	while (!ct_slow_waiting(t->slow)) {
-		ct_check(t, t->bus->os->now() < end, "the request does not arrive at the volume");
-		ct_turn(t);
-	}
-	return q;
-}
-
 static void while_a_reset_waits_only_status_get_set_0_and_destroy_work(struct ct *t)
 {
 	struct ct_io *io;
-	struct ct_vq *q = busy(t, &io);
+	struct ct_vq *q = ct_busy(t, &io);
 	uint8_t in[8], v[2] = { 0 };
 
 	ct_check(t, ct_set_status(t, q->id, 0) == CT_OK, "SET 0");
@@ -110,7 +91,7 @@ static void while_a_reset_waits_only_status_get_set_0_and_destroy_work(struct ct
 static void after_a_reset_no_dma_and_no_interrupt_happens(struct ct *t)
 {
 	struct ct_io *io;
-	struct ct_vq *q = busy(t, &io);
+	struct ct_vq *q = ct_busy(t, &io);
 
 	ct_check(t, ct_set_status(t, q->id, 0) == CT_OK, "SET 0");
 	ct_pause(t, 2000000);

@@ -143,29 +143,10 @@ static void create_reserves_when_taken_and_destroy_frees_at_its_ack(struct ct *t
 	ct_new_blk(t);
 }
 
-static struct ct_vq *busy(struct ct *t, struct ct_io **io)
-{
-	struct virtio_transportq_blk_config cfg;
-	uint64_t end = t->bus->os->now() + CT_WAIT_NS, id = 0;
-	struct ct_vq *q;
-
-	memset(&cfg, 0, sizeof(cfg));
-	memcpy(cfg.id, t->profile->slow_volume, strlen(t->profile->slow_volume));
-	ct_check(t, ct_create(t, 2, 0, 0, &cfg, sizeof(cfg), &id) == CT_OK, "CREATE over the slow volume");
-	q = ct_up(t, id, 0, 16);
-	*io = ct_io_start(q, 0, 0, 512);
-	ct_vq_notify(q);
-	while (!ct_slow_waiting(t->slow)) {
-		ct_check(t, t->bus->os->now() < end, "the request does not arrive at the volume");
-		ct_turn(t);
-	}
-	return q;
-}
-
 static void after_destroys_ack_nothing_of_the_device_happens(struct ct *t)
 {
 	struct ct_io *io, *late;
-	struct ct_vq *q = busy(t, &io);
+	struct ct_vq *q = ct_busy(t, &io);
 	struct ct_chain *destroy = ct_start(t, q->id, CT_CLASS(VDEV), VIRTIO_TRANSPTQ_CTRL_VDEV_DESTROY, NULL,
 					    0, 0);
 
@@ -187,7 +168,7 @@ static void after_destroys_ack_nothing_of_the_device_happens(struct ct *t)
 static void reset_of_the_management_device_destroys_all_and_waits_for_them(struct ct *t)
 {
 	struct ct_io *io;
-	struct ct_vq *q = busy(t, &io);
+	struct ct_vq *q = ct_busy(t, &io);
 	uint64_t id = q->id;
 	struct ct_chain *destroy = ct_start(t, id, CT_CLASS(VDEV), VIRTIO_TRANSPTQ_CTRL_VDEV_DESTROY, NULL, 0,
 					    0);

@@ -5,7 +5,9 @@
  * configuration's MSI is always with the control executor.
  *
  * A pair that the platform knows (an eventfd behind it) is sent on the spot. Any other is a four-byte
- * write into the manager's own space (TQ-081); it is left to the control executor, which owns that space.
+ * write into the manager's own space (TQ-081); it is left to the control executor, which owns that space
+ * and a copy of the pair: the worker's may change while the message is on its way. That copy changes with
+ * the ack of SET, and whatever was posted before is written before.
  */
 #include "device/device_priv.h"
 #include "device/util.h"
@@ -18,7 +20,7 @@ static struct tvq_space *msi_space(const struct tvq_device *dev)
 	return tvq_vq_space(&m->vq[m->n_vqs - 1]);
 }
 
-static void msi_write(struct tvq_device *dev, const struct tvq_msi *msi)
+static void msi_write(struct tvq_device *dev, uint64_t addr, uint32_t value)
 {
 	struct tvq_dma_view view;
 	uint8_t data[4];
@@ -26,12 +28,13 @@ static void msi_write(struct tvq_device *dev, const struct tvq_msi *msi)
 
 	tvq_dma_view_init(&view);
 	tvq_dma_view_refresh(&view, msi_space(dev));
-	p = tvq_dma_ptr(&view, msi->addr, sizeof(data), TVQ_DMA_WRITE);
-	if (!p)
+	p = tvq_dma_ptr(&view, addr, sizeof(data), TVQ_DMA_WRITE);
+	/* The memory behind can be misaligned though addr is not: it cannot be written at once. */
+	if (!p || (uintptr_t)p % sizeof(data))
 		return;
-	tvq_put32(data, msi->data);
+	tvq_put32(data, value);
 	__atomic_store_n((uint32_t *)p, *(uint32_t *)(void *)data, __ATOMIC_RELEASE);
-	tvq_dma_wrote(&view, msi->addr, sizeof(data));
+	tvq_dma_wrote(&view, addr, sizeof(data));
 }
 
 /* The outermost device's interrupts are its bus' business. */
@@ -60,7 +63,7 @@ static void vq_msi_send(struct tvq_vq *vq)
 	if (vq->msi.target)
 		vq->msi.target->send(vq->msi.target, vq->worker);
 	else if (vq->worker == control)
-		msi_write(vq->dev, &vq->msi);
+		msi_write(vq->dev, vq->msi.addr, vq->msi.data);
 	else if (!atomic_exchange(&vq->irq_posted, true))
 		tvq_exec_post(control, &vq->irq_msg);
 }
@@ -71,7 +74,7 @@ static void vq_irq_on_control(struct tvq_msg *m)
 
 	atomic_store(&vq->irq_posted, false);
 	if (vq->dev->parent)
-		msi_write(vq->dev, &vq->msi);
+		msi_write(vq->dev, vq->pair_addr, vq->pair_data);
 	else
 		own_irq(vq->dev, vq->index);
 }
@@ -141,15 +144,33 @@ static void vq_op_on_worker(struct tvq_msg *m)
 	tvq_exec_post(vq->dev->root->control, &vq->opped_msg);
 }
 
+static void vq_op_end(struct tvq_vq *vq)
+{
+	if (vq->op.verb == TVQ_MSI_SET_PAIR) {
+		vq->pair_addr = vq->op.addr;
+		vq->pair_data = vq->op.data;
+	}
+	msi_release(&vq->op);
+}
+
 static void vq_op_done(struct tvq_msg *m)
 {
 	struct tvq_vq *vq = tvq_container_of(m, struct tvq_vq, opped_msg);
 	struct tvq_tcmd *cmd = vq->op_cmd;
 
 	vq->op_cmd = NULL;
-	msi_release(&vq->op);
+	vq_op_end(vq);
 	if (cmd)
 		tvq_tcmd_done(cmd, 0);
+}
+
+void tvq_vq_msi_away(struct tvq_vq *vq)
+{
+	if (!vq->op_wanted)
+		return;
+	vq->op_wanted = false;
+	vq_msi_apply(vq);
+	vq_op_done(&vq->opped_msg);
 }
 
 bool tvq_vq_msi_change(struct tvq_vq *vq, const struct tvq_msi_op *op, void *cmd)
@@ -157,11 +178,15 @@ bool tvq_vq_msi_change(struct tvq_vq *vq, const struct tvq_msi_op *op, void *cmd
 	vq->op = *op;
 	if (vq->place == TVQ_VQ_AWAY || vq->worker == vq->dev->root->control) {
 		vq_msi_apply(vq);
-		msi_release(&vq->op);
+		vq_op_end(vq);
 		return true;
 	}
 	vq->op_cmd = cmd;
-	tvq_exec_post(vq->worker, &vq->op_msg);
+	/* A message behind the one to leave could arrive after the queue has gone, and been freed. */
+	if (vq->place == TVQ_VQ_LEAVING)
+		vq->op_wanted = true;
+	else
+		tvq_exec_post(vq->worker, &vq->op_msg);
 	return false;
 }
 
@@ -189,7 +214,7 @@ static void config_send(struct tvq_device *dev)
 	if (msi->target)
 		msi->target->send(msi->target, dev->root->control);
 	else
-		msi_write(dev, msi);
+		msi_write(dev, msi->addr, msi->data);
 }
 
 void tvq_device_interrupt(struct tvq_device *dev)

@@ -101,9 +101,12 @@ static unsigned int transportq_work(struct tvq_vq *vq)
 {
 	struct tvq_manager *m = vq->dev->mgr;
 	struct tvq_chain *chains[TAKE_BATCH];
-	struct tvq_tcmd *cmds[TAKE_BATCH];
+	struct tvq_tcmd *cmds[TAKE_BATCH] = { 0 };
 	unsigned int n = 0, got;
 
+	/* Being reset or destroyed: what is available is left there. */
+	if (vq->dev->life != TVQ_LIVING || !tvq_ring_has_work(&vq->ring))
+		return 0;
 	while (n < TAKE_BATCH && m->free_cmds) {
 		cmds[n] = m->free_cmds;
 		m->free_cmds = cmds[n]->next;
@@ -170,18 +173,21 @@ void tvq_transportq_abort(struct tvq_device *dev)
 	struct tvq_manager *m = dev->mgr;
 	struct tvq_vq *vq = &dev->vq[dev->n_vqs - 1];
 	struct tvq_tcmd *busy = m->lane.busy;
+	bool any = false;
 
 	for (uint32_t i = 0; i < m->n_cmds; i++) {
 		if (!m->cmds[i].in_flight || m->cmds[i].aborted)
 			continue;
 		m->cmds[i].aborted = true;
 		vq->in_flight--;
+		any = true;
 	}
 	/* A CREATE that waits for its volume ends by itself; the others of its lane never begin. */
 	m->lane.busy = NULL;
 	tvq_lane_abort(&m->lane);
 	m->lane.busy = busy;
-	if (vq->place != TVQ_VQ_AWAY)
+	/* Leaving may have waited for them. If not, it may be over before the turn is. */
+	if (any)
 		tvq_vq_publish_late(vq);
 }
 

@@ -105,6 +105,7 @@ static void vq_drained(struct tvq_vq *vq)
 			return;
 		}
 	}
+	vq->leaving = false;	/* once */
 	tvq_poller_remove(&vq->poller);
 	if (vq->ops->leave)
 		vq->ops->leave(vq);
@@ -121,7 +122,6 @@ static inline bool vq_somebody_waits(const struct tvq_vq *vq)
 
 void tvq_vq_left(struct tvq_vq *vq)
 {
-	vq->leaving = false;
 	tvq_exec_post(vq->dev->root->control, &vq->left_msg);
 }
 

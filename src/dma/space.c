@@ -89,6 +89,21 @@ void tvq_dma_view_refresh(struct tvq_dma_view *v, const struct tvq_space *s)
 	/* Acquire: pairs with publish() and tvq_space_set_log(). */
 	v->table = atomic_load_explicit(&s->table, memory_order_acquire);
 	v->log = atomic_load_explicit(&s->log, memory_order_acquire);
+	v->space = s;
+}
+
+bool tvq_dma_view_advance(struct tvq_dma_view *v)
+{
+	const struct tvq_dma_table *t;
+
+	if (!v->space)
+		return false;
+	/* Acquire: pairs with publish(). */
+	t = atomic_load_explicit(&v->space->table, memory_order_acquire);
+	if (t == v->table)
+		return false;
+	v->table = t;
+	return true;
 }
 
 /* Tables */

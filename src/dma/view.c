@@ -20,9 +20,10 @@ void tvq_dma_view_init(struct tvq_dma_view *v)
 	v->table = &no_table;
 	v->last = &no_region;
 	v->log = NULL;
+	v->space = NULL;
 }
 
-bool tvq_dma_find(struct tvq_dma_view *v, uint64_t iova)
+static bool find(struct tvq_dma_view *v, uint64_t iova)
 {
 	const struct tvq_region *r = v->table->r;
 	uint32_t lo = 0, hi = v->table->n;
@@ -40,6 +41,16 @@ bool tvq_dma_find(struct tvq_dma_view *v, uint64_t iova)
 		return false;
 	v->last = &r[lo - 1];
 	return true;
+}
+
+/*
+ * A miss may only mean that the region is newer than the view: its owner has been told that it is
+ * mapped, the worker's turn to refresh comes later. Taking the newer table early is safe: it is
+ * freed only after a round that begins when it is replaced, which this view's user has to answer.
+ */
+bool tvq_dma_find(struct tvq_dma_view *v, uint64_t iova)
+{
+	return find(v, iova) || (tvq_dma_view_advance(v) && find(v, iova));
 }
 
 int tvq_dma_segs(struct tvq_dma_view *v, uint64_t iova, uint64_t len, uint32_t perm,

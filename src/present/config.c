@@ -2,8 +2,8 @@
 /*
  * The configuration space: GET_CONFIG and SET_CONFIG become the device's own commands.
  *
- * A front end may ask for more than the space has (QEMU asks for its own idea of the structure): the rest
- * reads as zeroes, as virtio has it for fields without a feature.
+ * A front end may ask for more than the space has (QEMU asks for its own idea of the structure):
+ * the rest reads as zeroes, as virtio has it for fields without a feature.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -56,7 +56,8 @@ static void got_config(struct vu_conn *c, int err)
 	if (!err)
 		show_wce(c);
 	else
-		vu_log(c, TVQ_LOG_ERR, "the device refused %s", c->step_failed ? c->step_failed : "it");
+		vu_log(c, TVQ_LOG_ERR, "the device refused %s",
+		       c->step_failed ? c->step_failed : "it");
 	/* That is how the protocol says no. */
 	if (err)
 		c->reply_size = 0;
@@ -88,7 +89,8 @@ int vu_answer_get_config(struct vu_conn *c, const struct vu_req *req)
 int vu_apply_set_config(struct vu_conn *c, struct vu_req *req)
 {
 	(void)req;
-	/* The device takes it with FEATURES_OK only (TQ-078); the guest may set it before its rings run. */
+	/* The device takes it with FEATURES_OK only (TQ-078); the guest may set it before its rings
+	 * run. */
 	if (!c->features_set)
 		return vu_no(c, -EPERM, "not before SET_FEATURES");
 	c->want_features = true;

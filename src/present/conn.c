@@ -2,12 +2,12 @@
 /*
  * A connection: bytes and descriptors from the socket, one message at a time, and its reply.
  *
- * The header is read first, then as many bytes as it says, so that the descriptors that come along belong
- * to this message: the kernel hands them out with the first byte that they were sent with, and never joins
- * two sends that have any. No more than one message is held here.
+ * The header is read first, then as many bytes as it says, so that the descriptors that come along
+ * belong to this message: the kernel hands them out with the first byte that they were sent with,
+ * and never joins two sends that have any. No more than one message is held here.
  *
- * The socket never blocks. Half a message may stay away for half_open_ms; a reply that does not fit into
- * the socket means that the peer does not read, and it is closed.
+ * The socket never blocks. Half a message may stay away for half_open_ms; a reply that does not fit
+ * into the socket means that the peer does not read, and it is closed.
  */
 #include <errno.h>
 #include <poll.h>
@@ -47,7 +47,8 @@ static void too_late(struct tvq_timer *t)
 	struct vu_conn *c = vu_container(t, struct vu_conn, timer);
 
 	if (c->busy)
-		vu_close(c, TVQ_LOG_ERR, "no answer within 4 s: the storage does not complete its requests");
+		vu_close(c, TVQ_LOG_ERR,
+			 "no answer within 4 s: the storage does not complete its requests");
 	else if (c->got)
 		vu_close(c, TVQ_LOG_WARN, "half a message and no more");
 	else
@@ -86,8 +87,9 @@ void vu_close(struct vu_conn *c, enum tvq_log_level level, const char *why)
 
 static const char *take_descriptors(struct vu_conn *c, struct msghdr *m)
 {
-	const char *why = m->msg_flags & MSG_CTRUNC ?
-		"more than 8 descriptors, or this process has no more" : NULL;
+	const char *why = m->msg_flags & MSG_CTRUNC
+				  ? "more than 8 descriptors, or this process has no more"
+				  : NULL;
 	struct cmsghdr *h;
 
 	for (h = CMSG_FIRSTHDR(m); h; h = CMSG_NXTHDR(m, h)) {
@@ -140,8 +142,9 @@ static size_t receive(struct vu_conn *c, void *buf, size_t len)
 	if (why)
 		vu_close(c, TVQ_LOG_ERR, why);
 	else if (!n)
-		vu_close(c, TVQ_LOG_INFO, c->got ? "the front end went in the middle of a message" :
-			 "the front end has gone");
+		vu_close(c, TVQ_LOG_INFO,
+			 c->got ? "the front end went in the middle of a message"
+				: "the front end has gone");
 	return c->closing ? 0 : (size_t)n;
 }
 
@@ -161,7 +164,8 @@ static bool read_message(struct vu_conn *c)
 			if (why) {
 				c->info = vu_msg_info(c->header.request);
 				if (!c->info)
-					vu_log(c, TVQ_LOG_ERR, "%s", vu_msg_name(c->header.request));
+					vu_log(c, TVQ_LOG_ERR, "%s",
+					       vu_msg_name(c->header.request));
 				vu_close(c, TVQ_LOG_ERR, why);
 				return false;
 			}

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A peer's descriptors. Anything may come: a file on a file system that the peer itself serves (FUSE), where
- * fstat(), fstatfs() and even close() wait for the peer; a pipe; a terminal. So what a descriptor is gets
- * found out by calls that ask the kernel only, and what is not of a kind known to be harmless is closed
- * by io_uring, whose workers may wait.
+ * A peer's descriptors. Anything may come: a file on a file system that the peer itself serves
+ * (FUSE), where fstat(), fstatfs() and even close() wait for the peer; a pipe; a terminal. So what
+ * a descriptor is gets found out by calls that ask the kernel only, and what is not of a kind known
+ * to be harmless is closed by io_uring, whose workers may wait.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,8 +15,8 @@
 
 #include <present/internal.h>
 
-/* All anonymous inodes are one inode; what tells them apart is the name that the kernel shows. No file can
- * have this one, since a path starts with a slash. */
+/* All anonymous inodes are one inode; what tells them apart is the name that the kernel shows. No
+ * file can have this one, since a path starts with a slash. */
 static bool is_eventfd(int fd)
 {
 	static const char eventfd_name[] = "anon_inode:[eventfd]";
@@ -111,8 +111,8 @@ void vu_signal_send(struct vu_signal *s, int fd)
 		submit(s, fd);
 		return;
 	}
-	/* The one before has gone out and not been told of yet, or it waits for the peer to read: the new
-	 * descriptor is the one that counts. */
+	/* The one before has gone out and not been told of yet, or it waits for the peer to read:
+	 * the new descriptor is the one that counts. */
 	if (s->next_fd >= 0)
 		close(s->next_fd);
 	s->next_fd = fd;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * In-flight areas: memory in which the device notes what it has taken and not yet used, kept by the front
- * end so that it outlives this process (TQ-130).
+ * In-flight areas: memory in which the device notes what it has taken and not yet used, kept by the
+ * front end so that it outlives this process (TQ-130).
  *
- * It is mapped into an address space of its own, which no ring's addresses lead to, so that the guest cannot
- * reach it; its content is hostile all the same, since it came over the socket, and the device checks it.
- * Whether the device has the command is asked when the front end asks for an area: one without answers that
- * the size is 0, which means none.
+ * It is mapped into an address space of its own, which no ring's addresses lead to, so that the
+ * guest cannot reach it; its content is hostile all the same, since it came over the socket, and
+ * the device checks it. Whether the device has the command is asked when the front end asks for an
+ * area: one without answers that the size is 0, which means none.
  */
 #include <errno.h>
 #include <string.h>
@@ -20,7 +20,7 @@
 
 /* Each queue's part begins on a cache line of its own. */
 #define PART_ALIGN 64
-#define PAGE 4096ull
+#define PAGE	   4096ull
 
 static uint64_t part_bytes(const struct vu_conn *c, uint16_t queue_size)
 {
@@ -29,7 +29,8 @@ static uint64_t part_bytes(const struct vu_conn *c, uint16_t queue_size)
 	return (n + PART_ALIGN - 1) / PART_ALIGN * PART_ALIGN;
 }
 
-bool vu_inflight_queue(const struct vu_conn *c, uint16_t q, uint32_t num, uint64_t *addr, uint32_t *size)
+bool vu_inflight_queue(const struct vu_conn *c, uint16_t q, uint32_t num, uint64_t *addr,
+		       uint32_t *size)
 {
 	const struct vu_inflight_area *a = &c->inflight;
 	uint64_t part = part_bytes(c, a->queue_size);
@@ -60,7 +61,8 @@ static int make_area(uint64_t size)
 
 	if (fd < 0)
 		return -errno;
-	if (!ftruncate(fd, (off_t)size) && !fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL))
+	if (!ftruncate(fd, (off_t)size) &&
+	    !fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL))
 		return fd;
 	err = -errno;
 	close(fd);

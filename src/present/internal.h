@@ -2,27 +2,30 @@
 /*
  * The presenter's own structures. Theory of operation.
  *
- * A presenter is a listening socket and little more; what a connection needs is allocated when it is
- * accepted. One front end at a time: the next ones wait in the socket's backlog, as they do with
+ * A presenter is a listening socket and little more; what a connection needs is allocated when it
+ * is accepted. One front end at a time: the next ones wait in the socket's backlog, as they do with
  * qemu-storage-daemon, and the listening socket is looked at again when the connection has ended.
  *
- * A message changes what the front end WANTS (its `apply`, in the files named for their subject). Then
- * sync.c makes the device follow, in steps that are commands on the transportq or operations of the bus, all
- * of them asynchronous; when nothing is left to do the message is answered (its `answer`), and the next one
- * is read. So no handler has to know in which order messages come, and every front end's order is the same
- * thing: ring r runs when it has a kick, addresses, a size, and is enabled; and stops when it has not.
+ * A message changes what the front end WANTS (its `apply`, in the files named for their subject).
+ * Then sync.c makes the device follow, in steps that are commands on the transportq or operations
+ * of the bus, all of them asynchronous; when nothing is left to do the message is answered (its
+ * `answer`), and the next one is read. So no handler has to know in which order messages come, and
+ * every front end's order is the same thing: ring r runs when it has a kick, addresses, a size, and
+ * is enabled; and stops when it has not.
  *
  * A connection and who may touch it:
  *
  *   idle      no message is under way; the socket is read when it becomes readable
  *   busy      a message is under way, or rings are let go after a change of memory: nothing is read
- *   closing   (teardown.c) nothing is wanted any more; what is in flight ends and is ignored, the device is
- *             reset, the memory unmapped, then the connection is freed. Entered by vu_close() from anywhere,
- *             carried out in a later turn, so that the caller may go on using the connection.
+ *   closing   (teardown.c) nothing is wanted any more; what is in flight ends and is ignored, the
+ *             device is reset, the memory unmapped, then the connection is freed. Entered by
+ *             vu_close() from anywhere, carried out in a later turn, so that the caller may go on
+ *             using the connection.
  *
- * A peer that breaks the protocol is closed, with one line of log. A message that failed without changing
- * anything is refused where the front end asked for a reply, else the peer is closed too. A step that failed
- * leaves the device in a state that is nobody's wish: the peer is closed, and the reset puts it right.
+ * A peer that breaks the protocol is closed, with one line of log. A message that failed without
+ * changing anything is refused where the front end asked for a reply, else the peer is closed too.
+ * A step that failed leaves the device in a state that is nobody's wish: the peer is closed, and
+ * the reset puts it right.
  */
 #ifndef TVQ_PRESENT_INTERNAL_H
 #define TVQ_PRESENT_INTERNAL_H
@@ -37,23 +40,25 @@
 #include <present/proto.h>
 #include <present/vhost_user.h>
 
-#define VU_MSEC 1000000ull
+#define VU_MSEC		     1000000ull
 /* QEMU gives up after 5 s. */
-#define VU_ANSWER_NS (4000 * VU_MSEC)
-/* A change of memory is several messages: rings that were held for it go on when none came for so long. */
-#define VU_SETTLE_NS (2 * VU_MSEC)
+#define VU_ANSWER_NS	     (4000 * VU_MSEC)
+/* A change of memory is several messages: rings that were held for it go on when none came for so
+ * long. */
+#define VU_SETTLE_NS	     (2 * VU_MSEC)
 /* How long a connection may stay without a first message, or with half a one. */
-#define VU_HALF_OPEN_MS 10000
-#define VU_ACCEPT_RETRY_NS (1000 * VU_MSEC)
+#define VU_HALF_OPEN_MS	     10000
+#define VU_ACCEPT_RETRY_NS   (1000 * VU_MSEC)
 /* Messages handled in one turn of the executor. */
 #define VU_MESSAGES_PER_TURN 16
 
 /*
- * Regions of one connection. QEMU itself has at most 512 and libvhost-user takes 509, KVM's old number, so
- * that a guest that works there works here. What protects the process is VU_MAX_MAPPINGS: mappings are
- * shared, and the kernel gives a process 65530 of them by default, of which other things need some.
+ * Regions of one connection. QEMU itself has at most 512 and libvhost-user takes 509, KVM's old
+ * number, so that a guest that works there works here. What protects the process is
+ * VU_MAX_MAPPINGS: mappings are shared, and the kernel gives a process 65530 of them by default, of
+ * which other things need some.
  */
-#define VU_MAX_SLOTS 509
+#define VU_MAX_SLOTS	509
 #define VU_MAX_MAPPINGS 49152
 
 /* vu_msg_info.answer: vu_done() will be called. */
@@ -64,8 +69,8 @@ struct vu_signal {
 	struct tvq_io io;
 	struct vu_conn *c;
 	uint64_t one;
-	int fd;			/* our duplicate, -1: idle */
-	int next_fd;		/* likewise, to be signalled when that one is through */
+	int fd;	     /* our duplicate, -1: idle */
+	int next_fd; /* likewise, to be signalled when that one is through */
 };
 
 /* An address and data that signal a descriptor. */
@@ -79,33 +84,33 @@ struct vu_vring {
 	uint16_t index;
 	/* What the front end wants: */
 	bool has_addr, enabled;
-	bool has_kick;			/* kick_fd -1: polled */
+	bool has_kick; /* kick_fd -1: polled */
 	int kick_fd, call_fd, err_fd;
-	uint32_t num;			/* 0: not set */
-	uint64_t desc, avail, used;	/* in the front end's address space */
-	uint32_t base;			/* as in SET_VRING_BASE; where the ring stopped */
+	uint32_t num;		    /* 0: not set */
+	uint64_t desc, avail, used; /* in the front end's address space */
+	uint32_t base;		    /* as in SET_VRING_BASE; where the ring stopped */
 	/* What the device has: */
 	bool running;
-	bool restart;			/* stop it first: its addresses have changed */
+	bool restart; /* stop it first: its addresses have changed */
 	bool kick_changed, call_changed;
-	bool watched;			/* notify_fd was called */
-	uint64_t area;			/* of notification */
-	uint16_t avail_idx, used_idx;	/* got when it stops */
+	bool watched;		      /* notify_fd was called */
+	uint64_t area;		      /* of notification */
+	uint16_t avail_idx, used_idx; /* got when it stops */
 	struct vu_msi msi, old_msi;
 	struct vu_signal call_signal, err_signal;
 };
 
 enum vu_region_state {
 	VU_REGION_MAPPED,
-	VU_REGION_COMING,		/* to be mapped; fd is held until then */
+	VU_REGION_COMING, /* to be mapped; fd is held until then */
 	VU_REGION_LEAVING,
 };
 
 struct vu_region {
 	struct vu_mem_region m;
-	dev_t dev;			/* of its descriptor, to know it again; 0: not reachable */
+	dev_t dev; /* of its descriptor, to know it again; 0: not reachable */
 	ino_t ino;
-	int fd;				/* VU_REGION_COMING only, else -1 */
+	int fd; /* VU_REGION_COMING only, else -1 */
 	enum vu_region_state state;
 };
 
@@ -115,20 +120,20 @@ struct vu_mem {
 };
 
 struct vu_inflight_area {
-	bool has_space;			/* asid holds */
+	bool has_space; /* asid holds */
 	uint32_t asid;
-	int fd;				/* to be mapped, else -1 */
-	uint64_t size, offset;		/* bytes */
+	int fd;		       /* to be mapped, else -1 */
+	uint64_t size, offset; /* bytes */
 	uint16_t num_queues, queue_size;
 	bool mapped;
 	uint64_t mapped_size;
 };
 
 enum vu_dev_state {
-	VU_DEV_CLEAN,			/* status 0 */
-	VU_DEV_REFUSED,			/* FEATURES_OK stayed clear */
-	VU_DEV_READY,			/* FEATURES_OK */
-	VU_DEV_LIVE,			/* DRIVER_OK */
+	VU_DEV_CLEAN,	/* status 0 */
+	VU_DEV_REFUSED, /* FEATURES_OK stayed clear */
+	VU_DEV_READY,	/* FEATURES_OK */
+	VU_DEV_LIVE,	/* DRIVER_OK */
 };
 
 /* A reset under way: STATUS SET 0 and GET until it is 0. */
@@ -143,12 +148,12 @@ struct vu_reset {
 
 /* The configuration interrupt and the channel to the front end. */
 struct vu_notice {
-	int event_fd;			/* ours; -1: none */
+	int event_fd; /* ours; -1: none */
 	struct tvq_watch watch;
 	bool watching;
 	struct vu_msi msi;
-	int channel_fd;			/* SET_BACKEND_REQ_FD; -1: none */
-	bool unsent;			/* the channel was full */
+	int channel_fd; /* SET_BACKEND_REQ_FD; -1: none */
+	bool unsent;	/* the channel was full */
 	struct tvq_done done;
 	bool asking, again, broken;
 	uint8_t status;
@@ -162,20 +167,20 @@ struct vu_conn {
 	struct tvq_watch watch;
 	bool watching, readable, pumping, again_posted, closing;
 	struct tvq_msg again, bye;
-	struct tvq_timer timer;		/* half a message, or a message that is not answered */
+	struct tvq_timer timer; /* half a message, or a message that is not answered */
 	struct vu_header header;
 	uint8_t payload[VU_MAX_PAYLOAD];
-	uint32_t got;			/* bytes of header and payload */
-	int fds[VU_MAX_FDS];		/* -1: a handler took it */
+	uint32_t got;	     /* bytes of header and payload */
+	int fds[VU_MAX_FDS]; /* -1: a handler took it */
 	unsigned int n_fds;
 
 	/* The message under way. */
 	bool busy;
-	const struct vu_msg_info *info;	/* NULL while busy: rings are let go */
+	const struct vu_msg_info *info; /* NULL while busy: rings are let go */
 	struct vu_req req;
-	const char *why;		/* it is refused, where the errno does not say it */
+	const char *why; /* it is refused, where the errno does not say it */
 	uint32_t reply_size;
-	int reply_fd;			/* closed once sent */
+	int reply_fd; /* closed once sent */
 	union {
 		uint8_t bytes[VU_MAX_PAYLOAD];
 		uint64_t u64;
@@ -183,9 +188,9 @@ struct vu_conn {
 
 	/* Steps (sync.c). */
 	struct tvq_done seq_done, bus_done;
-	unsigned int pending;		/* not yet ended, of the step under way */
+	unsigned int pending; /* not yet ended, of the step under way */
 	int step_err;
-	const char *step_failed;	/* the command's name, NULL: not a command */
+	const char *step_failed; /* the command's name, NULL: not a command */
 	void (*next)(struct vu_conn *c, int err);
 	struct vu_reset reset;
 
@@ -193,7 +198,7 @@ struct vu_conn {
 	uint64_t features, protocol;
 	bool features_set, want_features, want_reset;
 	uint8_t status;
-	/* Rings stand still while memory goes: until it has settled; until the new table is mapped. */
+	/* Rings stand still while memory goes: until it has settled; until the table is mapped. */
 	bool hold, hold_table;
 	struct tvq_timer settle;
 
@@ -207,7 +212,7 @@ struct vu_conn {
 
 	/* The way out (teardown.c). */
 	bool tearing, resetting, unmapping;
-	unsigned int leaving;		/* operations of the bus that have not ended */
+	unsigned int leaving; /* operations of the bus that have not ended */
 	struct tvq_done leave_done;
 	struct vu_reset last_reset;
 
@@ -222,7 +227,7 @@ struct tvq_vhost_user {
 	const struct tvq_os *os;
 	char *name, *path;
 	uint64_t device_id;
-	uint64_t features;		/* offered by the device */
+	uint64_t features; /* offered by the device */
 	uint32_t type, asid;
 	struct vu_limits lim;
 	uint32_t half_open_ms;
@@ -231,19 +236,19 @@ struct tvq_vhost_user {
 	uint8_t wce;
 
 	int fd;
-	dev_t dev;			/* of the socket file */
+	dev_t dev; /* of the socket file */
 	ino_t ino;
 	struct tvq_watch watch;
 	struct tvq_timer retry;
 	bool listening;
-	bool dirty;			/* the last connection could not reset the device */
-	bool freeing;			/* tvq_vhost_user_free() was called */
+	bool dirty;   /* the last connection could not reset the device */
+	bool freeing; /* tvq_vhost_user_free() was called */
 	struct tvq_done *freed;
 	struct vu_conn *conn;
 	uint64_t connections;
 };
 
-#define vu_container(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define vu_container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* The clock that the timers go by. */
 static inline uint64_t vu_now(const struct tvq_vhost_user *p)
@@ -258,7 +263,8 @@ void vu_conn_gone(struct tvq_vhost_user *p);
 /* conn.c */
 /* Takes over fd. NULL: no memory, fd is closed. */
 struct vu_conn *vu_conn_new(struct tvq_vhost_user *p, int fd);
-/* Ends the connection, for the reason given (NULL: logged already); once. c stays until a later turn. */
+/* Ends the connection, for the reason given (NULL: logged already); once. c stays until a later
+ * turn. */
 void vu_close(struct vu_conn *c, enum tvq_log_level level, const char *why);
 /* The device has followed, the message can be answered. */
 void vu_settled(struct vu_conn *c);
@@ -287,9 +293,9 @@ int vu_take_fd(struct vu_conn *c, unsigned int i);
 void vu_sync_init(struct vu_conn *c);
 /* Makes the device follow; vu_settled() in the end. */
 void vu_sync(struct vu_conn *c);
-/* A step: begin; a get for each thing that is started, which ends in a put (c->seq_done and c->bus_done do
- * that); a put for the beginning itself. next is called once all have ended, perhaps before the last put
- * returns, unless the connection is closing. */
+/* A step: begin; a get for each thing that is started, which ends in a put (c->seq_done and
+ * c->bus_done do that); a put for the beginning itself. next is called once all have ended, perhaps
+ * before the last put returns, unless the connection is closing. */
 void vu_step_begin(struct vu_conn *c, void (*next)(struct vu_conn *c, int err));
 static inline void vu_step_get(struct vu_conn *c)
 {
@@ -301,10 +307,11 @@ void vu_step_run(struct vu_conn *c, struct tvq_seq *s);
 /* The step failed: logs, refuses the message and closes. what NULL: the command that failed. */
 void vu_step_fail(struct vu_conn *c, int err, const char *what);
 struct tvq_seq *vu_seq(struct vu_conn *c);
-void vu_reset_start(struct vu_conn *c, struct vu_reset *r, void (*ended)(struct vu_conn *c, int err));
+void vu_reset_start(struct vu_conn *c, struct vu_reset *r,
+		    void (*ended)(struct vu_conn *c, int err));
 static inline bool vu_packed(const struct vu_conn *c)
 {
-	return c->features >> 34 & 1;	/* VIRTIO_F_RING_PACKED */
+	return c->features >> 34 & 1; /* VIRTIO_F_RING_PACKED */
 }
 static inline bool vu_protocol(const struct vu_conn *c, unsigned int bit)
 {
@@ -360,8 +367,8 @@ void vu_config_again(struct vu_conn *c, struct tvq_seq *s);
 
 /* notice.c */
 void vu_notice_init(struct vu_conn *c);
-/* Sets the configuration interrupt up, in a sequence to the device. Without one (no descriptors left) the
- * front end does not hear of changes. */
+/* Sets the configuration interrupt up, in a sequence to the device. Without one (no descriptors
+ * left) the front end does not hear of changes. */
 void vu_notice_enable(struct vu_conn *c, struct tvq_seq *s);
 /* Takes over fd. */
 void vu_notice_channel(struct vu_conn *c, int fd);
@@ -375,7 +382,8 @@ void vu_notice_free(struct vu_conn *c);
 /* inflight.c */
 bool vu_step_inflight(struct vu_conn *c);
 /* Where the area for queue q is; false: it does not hold one of this size. */
-bool vu_inflight_queue(const struct vu_conn *c, uint16_t q, uint32_t num, uint64_t *addr, uint32_t *size);
+bool vu_inflight_queue(const struct vu_conn *c, uint16_t q, uint32_t num, uint64_t *addr,
+		       uint32_t *size);
 int vu_apply_get_inflight(struct vu_conn *c, struct vu_req *req);
 int vu_answer_get_inflight(struct vu_conn *c, const struct vu_req *req);
 int vu_apply_set_inflight(struct vu_conn *c, struct vu_req *req);
@@ -383,8 +391,8 @@ int vu_apply_set_inflight(struct vu_conn *c, struct vu_req *req);
 /* fd.c */
 enum vu_fd_kind {
 	VU_FD_EVENT,
-	VU_FD_MEMORY,			/* memfd, tmpfs, hugetlbfs */
-	VU_FD_SOCKET,			/* AF_UNIX, stream */
+	VU_FD_MEMORY, /* memfd, tmpfs, hugetlbfs */
+	VU_FD_SOCKET, /* AF_UNIX, stream */
 	VU_FD_OTHER,
 };
 /* What a descriptor is, without ever waiting for whoever is behind it. */

@@ -2,20 +2,20 @@
 /*
  * The memory table. Theory of operation.
  *
- * Regions are mapped into the device's address space at their guest addresses, by the bus; ring addresses
- * come in the front end's own and are translated when a ring starts.
+ * Regions are mapped into the device's address space at their guest addresses, by the bus; ring
+ * addresses come in the front end's own and are translated when a ring starts.
  *
- * SET_MEM_TABLE replaces the table as a whole. Most of it is the same as before, when memory is plugged in
- * while the guest runs: what has not changed stays mapped. ADD_MEM_REG and REM_MEM_REG change one region.
- * An unmap is answered when nothing can touch the memory any more.
+ * SET_MEM_TABLE replaces the table as a whole. Most of it is the same as before, when memory is
+ * plugged in while the guest runs: what has not changed stays mapped. ADD_MEM_REG and REM_MEM_REG
+ * change one region. An unmap is answered when nothing can touch the memory any more.
  *
- * While a region goes, rings stand still: QEMU takes a region out and puts its parts back in when a hole
- * opens in the middle of it (firmware does that to the memory below 1 MiB), with rings running, and a
- * request that is met in between would break the device. They go on when no such message has come for
- * VU_SETTLE_NS, or another one.
+ * While a region goes, rings stand still: QEMU takes a region out and puts its parts back in when a
+ * hole opens in the middle of it (firmware does that to the memory below 1 MiB), with rings
+ * running, and a request that is met in between would break the device. They go on when no such
+ * message has come for VU_SETTLE_NS, or another one.
  *
- * A region whose descriptor is no memory (a disk image behind an NVDIMM, say) is known but cannot be
- * reached: an access to it could wait for a file system, and that of a peer's own for ever.
+ * A region whose descriptor is no memory (a disk image behind an NVDIMM, say) is known but cannot
+ * be reached: an access to it could wait for a file system, and that of a peer's own for ever.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -80,8 +80,10 @@ static void identify(struct vu_conn *c, struct vu_region *r, int fd)
 		r->ino = st.st_ino;
 		return;
 	}
-	vu_log(c, TVQ_LOG_WARN, "the memory at %#llx is no shared memory and cannot be reached "
-	       "(QEMU: memory-backend-memfd, share=on)", (unsigned long long)r->m.guest_addr);
+	vu_log(c, TVQ_LOG_WARN,
+	       "the memory at %#llx is no shared memory and cannot be reached "
+	       "(QEMU: memory-backend-memfd, share=on)",
+	       (unsigned long long)r->m.guest_addr);
 }
 
 static struct tvq_bus_mem bus_mem(const struct vu_region *r)
@@ -111,7 +113,8 @@ static struct vu_region *find_same(struct vu_mem *mem, unsigned int n, const str
 	for (i = 0; i < n; i++) {
 		struct vu_region *r = &mem->r[i];
 
-		if (!memcmp(&r->m, &want->m, sizeof(r->m)) && r->dev == want->dev && r->ino == want->ino)
+		if (!memcmp(&r->m, &want->m, sizeof(r->m)) && r->dev == want->dev &&
+		    r->ino == want->ino)
 			return r;
 	}
 	return NULL;
@@ -131,7 +134,8 @@ int vu_apply_mem_table(struct vu_conn *c, struct vu_req *req)
 	for (i = 0; i < old; i++)
 		c->mem.r[i].state = VU_REGION_LEAVING;
 	for (i = 0; i < req->mem.count; i++) {
-		struct vu_region want = { .m = req->mem.region[i], .fd = -1,
+		struct vu_region want = { .m = req->mem.region[i],
+					  .fd = -1,
 					  .state = VU_REGION_COMING };
 		struct vu_region *same;
 
@@ -216,8 +220,9 @@ bool vu_step_map(struct vu_conn *c)
 		return false;
 	err = b->ops->map(b, c->p->asid, m, n);
 	if (err) {
-		vu_step_fail(c, err, err == -ENXIO ? "a memory region is larger than its file" :
-			     "a memory region could not be mapped");
+		vu_step_fail(c, err,
+			     err == -ENXIO ? "a memory region is larger than its file"
+					   : "a memory region could not be mapped");
 		return true;
 	}
 	for (i = 0; i < c->mem.n; i++) {

@@ -65,8 +65,8 @@ static int apply_reset_device(struct vu_conn *c, struct vu_req *req)
 }
 
 /*
- * 0 is a reset. Early versions of QEMU send it before they stop the rings and ask for their positions, so
- * that these have to outlive it.
+ * 0 is a reset. Early versions of QEMU send it before they stop the rings and ask for their
+ * positions, so that these have to outlive it.
  */
 static int apply_status(struct vu_conn *c, struct vu_req *req)
 {
@@ -118,70 +118,87 @@ static int apply_backend_fd(struct vu_conn *c, struct vu_req *req)
 	return 0;
 }
 
-#define ONE_U64 sizeof(uint64_t), sizeof(uint64_t)
-#define STATE sizeof(struct vu_vring_state), sizeof(struct vu_vring_state)
-#define CONFIG (sizeof(struct vu_config) + 1), VU_MAX_PAYLOAD
+/* Sizes of payloads: the least and the most. */
+#define NOTHING 0, 0
+#define U64	sizeof(uint64_t), sizeof(uint64_t)
+#define STATE	sizeof(struct vu_vring_state), sizeof(struct vu_vring_state)
+#define ADDR	sizeof(struct vu_vring_addr), sizeof(struct vu_vring_addr)
+#define TABLE                                                                                      \
+	sizeof(struct vu_mem_table),                                                               \
+		sizeof(struct vu_mem_table) + VU_MAX_REGIONS * sizeof(struct vu_mem_region)
+#define REGION	 sizeof(struct vu_mem_one), sizeof(struct vu_mem_one)
+#define CONFIG	 (sizeof(struct vu_config) + 1), VU_MAX_PAYLOAD
+#define INFLIGHT VU_INFLIGHT_SHORT, sizeof(struct vu_inflight)
 
+/* Descriptors: the fewest and the most. */
+#define FDS(min, max) min, max
+
+/* A reply of its own, or what NEED_REPLY asks for; the protocol feature that it needs. */
+#define REPLIES VU_MSG_REPLIES
+#define ACK	0
+#define ANY	-1
+
+#define MSG(name, ...) [VU_##name] = { #name, __VA_ARGS__ }
+
+/* clang-format off */
 static const struct vu_msg_info messages[VU_REQUESTS] = {
-	[VU_GET_FEATURES] = { "GET_FEATURES", 0, 0, 0, 0, VU_MSG_REPLIES, -1,
-		vu_decode_none, NULL, answer_features },
-	[VU_SET_FEATURES] = { "SET_FEATURES", ONE_U64, 0, 0, 0, -1,
-		vu_decode_features, apply_features, NULL },
-	[VU_SET_OWNER] = { "SET_OWNER", 0, 0, 0, 0, 0, -1,
-		vu_decode_none, NULL, NULL },
-	[VU_RESET_OWNER] = { "RESET_OWNER", 0, 0, 0, 0, 0, -1,
-		vu_decode_none, apply_reset_owner, NULL },
-	[VU_SET_MEM_TABLE] = { "SET_MEM_TABLE", sizeof(struct vu_mem_table), sizeof(struct vu_mem_table) +
-		VU_MAX_REGIONS * sizeof(struct vu_mem_region), 0, VU_MAX_REGIONS, 0, -1,
-		vu_decode_mem_table, vu_apply_mem_table, NULL },
-	[VU_SET_VRING_NUM] = { "SET_VRING_NUM", STATE, 0, 0, 0, -1,
-		vu_decode_vring_num, vu_apply_vring_num, NULL },
-	[VU_SET_VRING_ADDR] = { "SET_VRING_ADDR", sizeof(struct vu_vring_addr), sizeof(struct vu_vring_addr),
-		0, 0, 0, -1, vu_decode_vring_addr, vu_apply_vring_addr, NULL },
-	[VU_SET_VRING_BASE] = { "SET_VRING_BASE", STATE, 0, 0, 0, -1,
-		vu_decode_vring_state, vu_apply_vring_base, NULL },
-	[VU_GET_VRING_BASE] = { "GET_VRING_BASE", STATE, 0, 0, VU_MSG_REPLIES, -1,
-		vu_decode_vring_state, vu_apply_get_vring_base, vu_answer_get_vring_base },
-	[VU_SET_VRING_KICK] = { "SET_VRING_KICK", ONE_U64, 0, 1, 0, -1,
-		vu_decode_vring_fd, vu_apply_vring_kick, NULL },
-	[VU_SET_VRING_CALL] = { "SET_VRING_CALL", ONE_U64, 0, 1, 0, -1,
-		vu_decode_vring_fd, vu_apply_vring_call, NULL },
-	[VU_SET_VRING_ERR] = { "SET_VRING_ERR", ONE_U64, 0, 1, 0, -1,
-		vu_decode_vring_fd, vu_apply_vring_err, NULL },
-	[VU_GET_PROTOCOL_FEATURES] = { "GET_PROTOCOL_FEATURES", 0, 0, 0, 0, VU_MSG_REPLIES, -1,
-		vu_decode_none, NULL, answer_protocol },
-	[VU_SET_PROTOCOL_FEATURES] = { "SET_PROTOCOL_FEATURES", ONE_U64, 0, 0, 0, -1,
-		vu_decode_protocol, apply_protocol, NULL },
-	[VU_GET_QUEUE_NUM] = { "GET_QUEUE_NUM", 0, 0, 0, 0, VU_MSG_REPLIES, -1,
-		vu_decode_none, NULL, answer_queue_num },
-	[VU_SET_VRING_ENABLE] = { "SET_VRING_ENABLE", STATE, 0, 0, 0, -1,
-		vu_decode_vring_enable, vu_apply_vring_enable, NULL },
-	[VU_SET_BACKEND_REQ_FD] = { "SET_BACKEND_REQ_FD", 0, 0, 1, 1, 0, VU_PF_BACKEND_REQ,
-		vu_decode_none, apply_backend_fd, NULL },
-	[VU_GET_CONFIG] = { "GET_CONFIG", CONFIG, 0, 0, VU_MSG_REPLIES, -1,
-		vu_decode_config_get, NULL, vu_answer_get_config },
-	[VU_SET_CONFIG] = { "SET_CONFIG", CONFIG, 0, 0, 0, VU_PF_CONFIG,
-		vu_decode_config_set, vu_apply_set_config, vu_answer_set_config },
-	[VU_GET_INFLIGHT_FD] = { "GET_INFLIGHT_FD", VU_INFLIGHT_SHORT, sizeof(struct vu_inflight), 0, 0,
-		VU_MSG_REPLIES, VU_PF_INFLIGHT_SHMFD,
-		vu_decode_inflight, vu_apply_get_inflight, vu_answer_get_inflight },
-	[VU_SET_INFLIGHT_FD] = { "SET_INFLIGHT_FD", VU_INFLIGHT_SHORT, sizeof(struct vu_inflight), 1, 1,
-		0, VU_PF_INFLIGHT_SHMFD,
-		vu_decode_inflight, vu_apply_set_inflight, NULL },
-	[VU_RESET_DEVICE] = { "RESET_DEVICE", 0, 0, 0, 0, 0, VU_PF_RESET_DEVICE,
-		vu_decode_none, apply_reset_device, NULL },
-	[VU_GET_MAX_MEM_SLOTS] = { "GET_MAX_MEM_SLOTS", 0, 0, 0, 0, VU_MSG_REPLIES, -1,
-		vu_decode_none, NULL, vu_answer_max_slots },
-	[VU_ADD_MEM_REG] = { "ADD_MEM_REG", sizeof(struct vu_mem_one), sizeof(struct vu_mem_one), 1, 1, 0,
-		VU_PF_CONFIGURE_MEM_SLOTS, vu_decode_mem_one, vu_apply_add_mem, NULL },
+	MSG(GET_FEATURES, NOTHING, FDS(0, 0), REPLIES, ANY,
+	    vu_decode_none, NULL, answer_features),
+	MSG(SET_FEATURES, U64, FDS(0, 0), ACK, ANY,
+	    vu_decode_features, apply_features, NULL),
+	MSG(SET_OWNER, NOTHING, FDS(0, 0), ACK, ANY,
+	    vu_decode_none, NULL, NULL),
+	MSG(RESET_OWNER, NOTHING, FDS(0, 0), ACK, ANY,
+	    vu_decode_none, apply_reset_owner, NULL),
+	MSG(SET_MEM_TABLE, TABLE, FDS(0, VU_MAX_REGIONS), ACK, ANY,
+	    vu_decode_mem_table, vu_apply_mem_table, NULL),
+	MSG(SET_VRING_NUM, STATE, FDS(0, 0), ACK, ANY,
+	    vu_decode_vring_num, vu_apply_vring_num, NULL),
+	MSG(SET_VRING_ADDR, ADDR, FDS(0, 0), ACK, ANY,
+	    vu_decode_vring_addr, vu_apply_vring_addr, NULL),
+	MSG(SET_VRING_BASE, STATE, FDS(0, 0), ACK, ANY,
+	    vu_decode_vring_state, vu_apply_vring_base, NULL),
+	MSG(GET_VRING_BASE, STATE, FDS(0, 0), REPLIES, ANY,
+	    vu_decode_vring_state, vu_apply_get_vring_base, vu_answer_get_vring_base),
+	MSG(SET_VRING_KICK, U64, FDS(0, 1), ACK, ANY,
+	    vu_decode_vring_fd, vu_apply_vring_kick, NULL),
+	MSG(SET_VRING_CALL, U64, FDS(0, 1), ACK, ANY,
+	    vu_decode_vring_fd, vu_apply_vring_call, NULL),
+	MSG(SET_VRING_ERR, U64, FDS(0, 1), ACK, ANY,
+	    vu_decode_vring_fd, vu_apply_vring_err, NULL),
+	MSG(GET_PROTOCOL_FEATURES, NOTHING, FDS(0, 0), REPLIES, ANY,
+	    vu_decode_none, NULL, answer_protocol),
+	MSG(SET_PROTOCOL_FEATURES, U64, FDS(0, 0), ACK, ANY,
+	    vu_decode_protocol, apply_protocol, NULL),
+	MSG(GET_QUEUE_NUM, NOTHING, FDS(0, 0), REPLIES, ANY,
+	    vu_decode_none, NULL, answer_queue_num),
+	MSG(SET_VRING_ENABLE, STATE, FDS(0, 0), ACK, ANY,
+	    vu_decode_vring_enable, vu_apply_vring_enable, NULL),
+	MSG(SET_BACKEND_REQ_FD, NOTHING, FDS(1, 1), ACK, VU_PF_BACKEND_REQ,
+	    vu_decode_none, apply_backend_fd, NULL),
+	MSG(GET_CONFIG, CONFIG, FDS(0, 0), REPLIES, ANY,
+	    vu_decode_config_get, NULL, vu_answer_get_config),
+	MSG(SET_CONFIG, CONFIG, FDS(0, 0), ACK, VU_PF_CONFIG,
+	    vu_decode_config_set, vu_apply_set_config, vu_answer_set_config),
+	MSG(GET_INFLIGHT_FD, INFLIGHT, FDS(0, 0), REPLIES, VU_PF_INFLIGHT_SHMFD,
+	    vu_decode_inflight, vu_apply_get_inflight, vu_answer_get_inflight),
+	MSG(SET_INFLIGHT_FD, INFLIGHT, FDS(1, 1), ACK, VU_PF_INFLIGHT_SHMFD,
+	    vu_decode_inflight, vu_apply_set_inflight, NULL),
+	MSG(RESET_DEVICE, NOTHING, FDS(0, 0), ACK, VU_PF_RESET_DEVICE,
+	    vu_decode_none, apply_reset_device, NULL),
+	MSG(GET_MAX_MEM_SLOTS, NOTHING, FDS(0, 0), REPLIES, ANY,
+	    vu_decode_none, NULL, vu_answer_max_slots),
+	MSG(ADD_MEM_REG, REGION, FDS(1, 1), ACK, VU_PF_CONFIGURE_MEM_SLOTS,
+	    vu_decode_mem_one, vu_apply_add_mem, NULL),
 	/* Some front ends send a descriptor with it, which has no meaning. */
-	[VU_REM_MEM_REG] = { "REM_MEM_REG", sizeof(struct vu_mem_one), sizeof(struct vu_mem_one), 0, 1, 0,
-		VU_PF_CONFIGURE_MEM_SLOTS, vu_decode_mem_one, vu_apply_rem_mem, NULL },
-	[VU_SET_STATUS] = { "SET_STATUS", ONE_U64, 0, 0, 0, VU_PF_STATUS,
-		vu_decode_status, apply_status, NULL },
-	[VU_GET_STATUS] = { "GET_STATUS", 0, 0, 0, 0, VU_MSG_REPLIES, VU_PF_STATUS,
-		vu_decode_none, NULL, answer_status },
+	MSG(REM_MEM_REG, REGION, FDS(0, 1), ACK, VU_PF_CONFIGURE_MEM_SLOTS,
+	    vu_decode_mem_one, vu_apply_rem_mem, NULL),
+	MSG(SET_STATUS, U64, FDS(0, 0), ACK, VU_PF_STATUS,
+	    vu_decode_status, apply_status, NULL),
+	MSG(GET_STATUS, NOTHING, FDS(0, 0), REPLIES, VU_PF_STATUS,
+	    vu_decode_none, NULL, answer_status),
 };
+/* clang-format on */
 
 const struct vu_msg_info *vu_msg_info(uint32_t request)
 {

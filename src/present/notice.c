@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The configuration interrupt. Its MSI signals an eventfd of ours, which the control executor's loop
- * watches. It says one of two things: the configuration has changed, which is passed on over the back-end
- * channel; or the device has broken (TQ-071), which the rings' error descriptors tell.
+ * The configuration interrupt. Its MSI signals an eventfd of ours, which the control executor's
+ * loop watches. It says one of two things: the configuration has changed, which is passed on over
+ * the back-end channel; or the device has broken (TQ-071), which the rings' error descriptors tell.
  */
 #include <errno.h>
 #include <poll.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Decoders of vhost-user payloads. See parse.h: everything that comes in here is hostile, and everything
- * that goes out has been checked. The size lies within the bounds of the table of messages already.
+ * Decoders of vhost-user payloads. See parse.h: everything that comes in here is hostile, and
+ * everything that goes out has been checked. The size lies within the bounds of the table of
+ * messages already.
  */
 #include <string.h>
 
@@ -145,7 +146,8 @@ const char *vu_decode_mem_one(const uint8_t *p, uint32_t size, unsigned int n_fd
 	(void)size;
 	(void)n_fds;
 	(void)lim;
-	memcpy(&req->mem.region[0], p + offsetof(struct vu_mem_one, region), sizeof(struct vu_mem_region));
+	memcpy(&req->mem.region[0], p + offsetof(struct vu_mem_one, region),
+	       sizeof(struct vu_mem_region));
 	req->mem.count = 1;
 	return check_region(&req->mem.region[0]);
 }
@@ -172,8 +174,9 @@ const char *vu_decode_vring_num(const uint8_t *p, uint32_t size, unsigned int n_
 
 	if (why)
 		return why;
-	return req->state.num < 1 || req->state.num > lim->max_queue_size ?
-		"a queue size that the device does not have" : NULL;
+	return req->state.num < 1 || req->state.num > lim->max_queue_size
+		       ? "a queue size that the device does not have"
+		       : NULL;
 }
 
 const char *vu_decode_vring_enable(const uint8_t *p, uint32_t size, unsigned int n_fds,
@@ -241,7 +244,7 @@ static const char *get_config(const uint8_t *p, uint32_t size, struct vu_req *re
 	return NULL;
 }
 
-/* The payload that comes with GET_CONFIG has no meaning but its length; QEMU leaves its flags at 0. */
+/* The payload that comes with GET_CONFIG has no meaning but its length. */
 const char *vu_decode_config_get(const uint8_t *p, uint32_t size, unsigned int n_fds,
 				 const struct vu_limits *lim, struct vu_req *req)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The presenter: a listening socket, and one connection at a time. Theory of operation in internal.h.
+ * The presenter: a listening socket, and one connection at a time. Theory of operation in
+ * internal.h.
  */
 #include <errno.h>
 #include <poll.h>
@@ -20,24 +21,24 @@
 #define BACKLOG 16
 
 /*
- * TQ-151: features that a vhost-user front end never sees. Addresses are translated here, so its driver has
- * nothing to do with ACCESS_PLATFORM, which the presenter sets itself; there are no virtual functions and
- * no administration queue on this way; notifications carry no data, since they are eventfds; and a
- * transportq is for libtvq's own drivers.
+ * TQ-151: features that a vhost-user front end never sees. Addresses are translated here, so its
+ * driver has nothing to do with ACCESS_PLATFORM, which the presenter sets itself; there are no
+ * virtual functions and no administration queue on this way; notifications carry no data, since
+ * they are eventfds; and a transportq is for libtvq's own drivers.
  */
 static const uint8_t never_passed[] = {
-	33,				/* ACCESS_PLATFORM */
-	37,				/* SR_IOV */
-	38,				/* NOTIFICATION_DATA */
-	41,				/* ADMIN_VQ */
+	33, /* ACCESS_PLATFORM */
+	37, /* SR_IOV */
+	38, /* NOTIFICATION_DATA */
+	41, /* ADMIN_VQ */
 	VIRTIO_F_TRNSPT_VQ,
 	VIRTIO_F_TRNSPT_VQ_VDEV,
 };
 
-#define PROTOCOL_FEATURES \
-	(1ull << VU_PF_MQ | 1ull << VU_PF_REPLY_ACK | 1ull << VU_PF_BACKEND_REQ | 1ull << VU_PF_CONFIG | \
-	 1ull << VU_PF_BACKEND_SEND_FD | 1ull << VU_PF_INFLIGHT_SHMFD | 1ull << VU_PF_RESET_DEVICE | \
-	 1ull << VU_PF_CONFIGURE_MEM_SLOTS | 1ull << VU_PF_STATUS)
+#define PROTOCOL_FEATURES                                                                          \
+	(1ull << VU_PF_MQ | 1ull << VU_PF_REPLY_ACK | 1ull << VU_PF_BACKEND_REQ |                  \
+	 1ull << VU_PF_CONFIG | 1ull << VU_PF_BACKEND_SEND_FD | 1ull << VU_PF_INFLIGHT_SHMFD |     \
+	 1ull << VU_PF_RESET_DEVICE | 1ull << VU_PF_CONFIGURE_MEM_SLOTS | 1ull << VU_PF_STATUS)
 
 static uint64_t passed_features(uint64_t features)
 {
@@ -75,7 +76,8 @@ static int make_room(const struct sockaddr_un *sa, char *err)
 		return -errno;
 	}
 	if (!S_ISSOCK(st.st_mode)) {
-		snprintf(err, ERR_LEN, "%s exists and is no socket: choose another path", sa->sun_path);
+		snprintf(err, ERR_LEN, "%s exists and is no socket: choose another path",
+			 sa->sun_path);
 		return -EEXIST;
 	}
 	if (somebody_answers(sa)) {
@@ -149,9 +151,10 @@ static void accept_next(struct tvq_vhost_user *p)
 	if (fd < 0) {
 		if (errno == EAGAIN)
 			return;
-		/* No descriptors, no memory: the socket does not become readable again by itself. */
-		tvq_log(p->os, TVQ_LOG_ERR, "%s: vhost-user: cannot accept a connection: %s%s", p->name,
-			strerror(errno), errno == EMFILE ? " (raise the limit of open files)" : "");
+		/* No descriptors, no memory: the socket does not become readable again. */
+		tvq_log(p->os, TVQ_LOG_ERR, "%s: vhost-user: cannot accept a connection: %s%s",
+			p->name, strerror(errno),
+			errno == EMFILE ? " (raise the limit of open files)" : "");
 		tvq_timer_set(p->bus->exec, &p->retry, vu_now(p) + VU_ACCEPT_RETRY_NS);
 		return;
 	}
@@ -163,8 +166,8 @@ static void accept_next(struct tvq_vhost_user *p)
 		return;
 	}
 	p->connections++;
-	tvq_log(p->os, TVQ_LOG_INFO, "%s: vhost-user: a front end has connected (process %d)", p->name,
-		(int)peer.pid);
+	tvq_log(p->os, TVQ_LOG_INFO, "%s: vhost-user: a front end has connected (process %d)",
+		p->name, (int)peer.pid);
 }
 
 static void connectable(struct tvq_watch *w, int events)
@@ -222,8 +225,8 @@ static int check_bus(const struct tvq_bus_ops *ops, char *err)
 	return -EOPNOTSUPP;
 }
 
-struct tvq_vhost_user *tvq_vhost_user_new(struct tvq_client *c, const struct tvq_vhost_user_cfg *cfg,
-					  char *err)
+struct tvq_vhost_user *tvq_vhost_user_new(struct tvq_client *c,
+					  const struct tvq_vhost_user_cfg *cfg, char *err)
 {
 	struct tvq_bus *b = tvq_client_bus(c);
 	struct tvq_vhost_user *p = calloc(1, sizeof(*p));

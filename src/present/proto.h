@@ -47,7 +47,7 @@ enum {
 };
 
 /* Feature bit 30 of GET_FEATURES: there are protocol features. It is no feature of the device. */
-#define VU_F_PROTOCOL_FEATURES	30
+#define VU_F_PROTOCOL_FEATURES 30
 
 /* Bits of GET_PROTOCOL_FEATURES. */
 enum {
@@ -63,31 +63,31 @@ enum {
 };
 
 /* Flags of the header. */
-#define VU_VERSION		0x1u
-#define VU_VERSION_MASK		0x3u
-#define VU_REPLY		0x4u
-#define VU_NEED_REPLY		0x8u
-#define VU_FLAGS_MASK		0xfu
+#define VU_VERSION	0x1u
+#define VU_VERSION_MASK 0x3u
+#define VU_REPLY	0x4u
+#define VU_NEED_REPLY	0x8u
+#define VU_FLAGS_MASK	0xfu
 
 /* SET_VRING_KICK, _CALL, _ERR: what their 64 bits hold. */
-#define VU_VRING_INDEX_MASK	0xffu
-#define VU_VRING_NOFD		0x100u
+#define VU_VRING_INDEX_MASK 0xffu
+#define VU_VRING_NOFD	    0x100u
 
 /* SET_VRING_ADDR: flags. */
-#define VU_VRING_F_LOG		0x1u
+#define VU_VRING_F_LOG 0x1u
 
 /* SET_CONFIG: flags. */
-#define VU_CONFIG_WRITABLE	0
-#define VU_CONFIG_MIGRATION	1
+#define VU_CONFIG_WRITABLE  0
+#define VU_CONFIG_MIGRATION 1
 
-#define VU_MAX_CONFIG		256	/* bytes of a configuration space */
-#define VU_MAX_REGIONS		8	/* of one SET_MEM_TABLE */
-#define VU_MAX_FDS		8	/* descriptors of one message */
+#define VU_MAX_CONFIG  256 /* bytes of a configuration space */
+#define VU_MAX_REGIONS 8   /* of one SET_MEM_TABLE */
+#define VU_MAX_FDS     8   /* descriptors of one message */
 
 struct vu_header {
 	uint32_t request;
 	uint32_t flags;
-	uint32_t size;			/* bytes of payload */
+	uint32_t size; /* bytes of payload */
 };
 
 struct vu_vring_state {
@@ -98,17 +98,17 @@ struct vu_vring_state {
 struct vu_vring_addr {
 	uint32_t index;
 	uint32_t flags;
-	uint64_t descriptor;		/* these three in the front end's own address space */
+	uint64_t descriptor; /* these three in the front end's own address space */
 	uint64_t used;
 	uint64_t available;
-	uint64_t log;			/* guest address */
+	uint64_t log; /* guest address */
 };
 
 struct vu_mem_region {
 	uint64_t guest_addr;
 	uint64_t size;
 	uint64_t user_addr;
-	uint64_t mmap_offset;		/* of the region in its descriptor */
+	uint64_t mmap_offset; /* of the region in its descriptor */
 };
 
 struct vu_mem_table {
@@ -129,7 +129,8 @@ struct vu_config {
 	uint8_t data[];
 };
 
-/* The document's structure ends at 20 bytes; QEMU, DPDK and rust-vmm send the compiler's padding too. */
+/* The document's structure ends at 20 bytes; QEMU, DPDK and rust-vmm send the compiler's padding
+ * too. */
 struct vu_inflight {
 	uint64_t mmap_size;
 	uint64_t mmap_offset;
@@ -137,7 +138,7 @@ struct vu_inflight {
 	uint16_t queue_size;
 	uint32_t padding;
 };
-#define VU_INFLIGHT_SHORT	20
+#define VU_INFLIGHT_SHORT 20
 
 _Static_assert(sizeof(struct vu_header) == 12, "header");
 _Static_assert(sizeof(struct vu_vring_state) == 8, "vring state");
@@ -148,11 +149,13 @@ _Static_assert(offsetof(struct vu_mem_table, region) == 8, "memory table");
 _Static_assert(sizeof(struct vu_mem_one) == 40, "single memory region");
 _Static_assert(offsetof(struct vu_config, data) == 12, "configuration");
 _Static_assert(sizeof(struct vu_inflight) == 24, "in-flight description");
-_Static_assert(offsetof(struct vu_inflight, queue_size) + 2 == VU_INFLIGHT_SHORT, "in-flight description");
+_Static_assert(offsetof(struct vu_inflight, queue_size) + 2 == VU_INFLIGHT_SHORT,
+	       "in-flight description");
 
 /* The longest payload of all: 8 regions or a configuration space. */
-#define VU_MAX_PAYLOAD	(sizeof(struct vu_config) + VU_MAX_CONFIG)
-_Static_assert(VU_MAX_PAYLOAD >= sizeof(struct vu_mem_table) +
-	       VU_MAX_REGIONS * sizeof(struct vu_mem_region), "payload");
+#define VU_MAX_PAYLOAD (sizeof(struct vu_config) + VU_MAX_CONFIG)
+_Static_assert(VU_MAX_PAYLOAD >=
+		       sizeof(struct vu_mem_table) + VU_MAX_REGIONS * sizeof(struct vu_mem_region),
+	       "payload");
 
 #endif

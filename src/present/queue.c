@@ -2,13 +2,13 @@
 /*
  * Rings: what the front end says of them, and the steps that start and stop them.
  *
- * A ring is the front end's from SET_VRING_KICK to GET_VRING_BASE. Its kick goes to the device's own worker
- * (notify_fd), its call is the target of the queue's MSI (msi_fd), so that nothing of the presenter is on
- * the data path.
+ * A ring is the front end's from SET_VRING_KICK to GET_VRING_BASE. Its kick goes to the device's
+ * own worker (notify_fd), its call is the target of the queue's MSI (msi_fd), so that nothing of
+ * the presenter is on the data path.
  *
- * After each start, and after each change of the call descriptor, one call is made that nobody asked for:
- * what was used while the front end looked at another descriptor, or was away, might have been announced
- * there.
+ * After each start, and after each change of the call descriptor, one call is made that nobody
+ * asked for: what was used while the front end looked at another descriptor, or was away, might
+ * have been announced there.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -131,8 +131,8 @@ static void stopped(struct vu_conn *c, int err)
 {
 	unsigned int i;
 
-	/* Without a position a restart would do requests twice. The front end finds it by itself, from the
-	 * used index, when it has to connect again. */
+	/* Without a position a restart would do requests twice. The front end finds it by itself,
+	 * from the used index, when it has to connect again. */
 	if (err) {
 		vu_step_fail(c, err, NULL);
 		return;
@@ -184,7 +184,8 @@ bool vu_step_stop_rings(struct vu_conn *c)
 	return true;
 }
 
-/* Starting, one ring a step: the transportq is no place to save round trips at, and errors have a name. */
+/* Starting, one ring a step: the transportq is no place to save round trips at, and errors have a
+ * name. */
 
 static struct vu_vring *starting(struct vu_conn *c)
 {
@@ -216,9 +217,10 @@ static void enabled(struct vu_conn *c, int err)
 
 	if (err) {
 		if (c->step_failed)
-			vu_log(c, TVQ_LOG_ERR, "queue %u: size %u, areas at %#llx %#llx %#llx, base %#x",
-			       v->index, v->num, (unsigned long long)v->desc,
-			       (unsigned long long)v->avail, (unsigned long long)v->used, v->base);
+			vu_log(c, TVQ_LOG_ERR,
+			       "queue %u: size %u, areas at %#llx %#llx %#llx, base %#x", v->index,
+			       v->num, (unsigned long long)v->desc, (unsigned long long)v->avail,
+			       (unsigned long long)v->used, v->base);
 		vu_step_fail(c, err, NULL);
 		return;
 	}

@@ -2,23 +2,24 @@
 /*
  * Making the device follow what the front end wants. Theory of operation.
  *
- * vu_sync() asks one function after the other whether there is something to do; the first that has begins a
- * step and returns true. When all that the step has started has ended, its `next` notes what the device has
- * now, and vu_sync() is called again, until nothing is left to do. The order of the functions is the order
- * of things: rings stop before the device is reset or memory goes; memory comes before rings start; features
- * are agreed on before the first ring; DRIVER_OK follows the first ring (TQ-150).
+ * vu_sync() asks one function after the other whether there is something to do; the first that has
+ * begins a step and returns true. When all that the step has started has ended, its `next` notes
+ * what the device has now, and vu_sync() is called again, until nothing is left to do. The order of
+ * the functions is the order of things: rings stop before the device is reset or memory goes;
+ * memory comes before rings start; features are agreed on before the first ring; DRIVER_OK follows
+ * the first ring (TQ-150).
  *
  * The device's part of the state machine:
  *
- *   CLEAN -> READY     the first ring is wanted, or somebody needs FEATURES_OK: ACKNOWLEDGE, DRIVER,
- *                      features, FEATURES_OK
+ *   CLEAN -> READY     the first ring is wanted, or somebody needs FEATURES_OK: ACKNOWLEDGE,
+ *                      DRIVER, features, FEATURES_OK
  *   CLEAN -> REFUSED   the same, but the device did not take the features (TQ-069)
  *   READY -> LIVE      a ring runs: DRIVER_OK
- *   any -> CLEAN       other features, SET_STATUS 0, RESET_DEVICE, or a ring that starts when none runs:
- *                      the device is reset
+ *   any -> CLEAN       other features, SET_STATUS 0, RESET_DEVICE, or a ring that starts when none
+ *                      runs: the device is reset
  *
- * QEMU 7.2 and newer offers STATUS, but never sends DRIVER_OK for a block device; so what starts a device is
- * its rings, as without that feature.
+ * QEMU 7.2 and newer offers STATUS, but never sends DRIVER_OK for a block device; so what starts a
+ * device is its rings, as without that feature.
  */
 #include <errno.h>
 #include <string.h>
@@ -27,10 +28,10 @@
 
 #include <present/internal.h>
 
-#define FIRST_PAUSE_NS 20000ull
+#define FIRST_PAUSE_NS	 20000ull
 #define LONGEST_PAUSE_NS (20 * VU_MSEC)
-#define STATUS_FEATURES (VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | \
-			 VIRTIO_CONFIG_S_FEATURES_OK)
+#define STATUS_FEATURES                                                                            \
+	(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK)
 
 void vu_step_begin(struct vu_conn *c, void (*next)(struct vu_conn *c, int err))
 {
@@ -91,14 +92,16 @@ void vu_step_fail(struct vu_conn *c, int err, const char *what)
 	if (what)
 		vu_log(c, TVQ_LOG_ERR, "%s", what);
 	else if (c->step_failed)
-		vu_log(c, TVQ_LOG_ERR, "the device refused %s (%s)", c->step_failed, strerror(-err));
+		vu_log(c, TVQ_LOG_ERR, "the device refused %s (%s)", c->step_failed,
+		       strerror(-err));
 	else
 		vu_log(c, TVQ_LOG_ERR, "%s", strerror(-err));
 	vu_refuse(c);
 	vu_close(c, TVQ_LOG_ERR, NULL);
 }
 
-/* Reset. There is no end to the wait here: whoever has to answer in time has a timer (VU_ANSWER_NS). */
+/* Reset. There is no end to the wait here: whoever has to answer in time has a timer
+ * (VU_ANSWER_NS). */
 
 static void reset_look(struct vu_reset *r, bool first)
 {
@@ -134,7 +137,8 @@ static void reset_looked(struct tvq_done *d, int err)
 	r->ended(r->c, err);
 }
 
-void vu_reset_start(struct vu_conn *c, struct vu_reset *r, void (*ended)(struct vu_conn *c, int err))
+void vu_reset_start(struct vu_conn *c, struct vu_reset *r,
+		    void (*ended)(struct vu_conn *c, int err))
 {
 	memset(r, 0, sizeof(*r));
 	r->c = c;
@@ -180,8 +184,8 @@ static bool step_reset(struct vu_conn *c)
 
 /* Features. */
 
-/* TQ-151: what the front end took, and ACCESS_PLATFORM, since addresses are translated here. What is never
- * passed was not offered to it either (present.c). */
+/* TQ-151: what the front end took, and ACCESS_PLATFORM, since addresses are translated here. What
+ * is never passed was not offered to it either (present.c). */
 static uint64_t device_features(const struct vu_conn *c)
 {
 	return (c->features & ~(1ull << VU_F_PROTOCOL_FEATURES)) | 1ull << VIRTIO_F_ACCESS_PLATFORM;
@@ -205,10 +209,12 @@ static bool step_features(struct vu_conn *c)
 	if (!vu_any_wanted(c) && !c->want_features)
 		return false;
 	if (c->dev == VU_DEV_REFUSED && vu_any_wanted(c)) {
-		vu_step_fail(c, -EOPNOTSUPP, c->features >> VIRTIO_F_VERSION_1 & 1 ?
-			     "the device does not take these features together" :
-			     "the driver has no VIRTIO_F_VERSION_1: the device is modern only "
-			     "(QEMU: disable-legacy=on, disable-modern=off)");
+		vu_step_fail(
+			c, -EOPNOTSUPP,
+			c->features >> VIRTIO_F_VERSION_1 & 1
+				? "the device does not take these features together"
+				: "the driver has no VIRTIO_F_VERSION_1: the device is modern only "
+				  "(QEMU: disable-legacy=on, disable-modern=off)");
 		return true;
 	}
 	if (c->dev != VU_DEV_CLEAN || !c->features_set) {
@@ -261,17 +267,10 @@ static bool step_driver_ok(struct vu_conn *c)
 
 void vu_sync(struct vu_conn *c)
 {
-	static bool (*const steps[])(struct vu_conn *c) = {
-		vu_step_stop_rings,
-		step_reset,
-		vu_step_unmap,
-		vu_step_map,
-		vu_step_inflight,
-		step_features,
-		vu_step_start_ring,
-		step_driver_ok,
-		vu_step_calls,
-		vu_step_kicks,
+	static bool (*const steps[])(struct vu_conn * c) = {
+		vu_step_stop_rings, step_reset,	   vu_step_unmap,      vu_step_map,
+		vu_step_inflight,   step_features, vu_step_start_ring, step_driver_ok,
+		vu_step_calls,	    vu_step_kicks,
 	};
 	unsigned int i;
 

@@ -2,11 +2,11 @@
 /*
  * The end of a connection. Theory of operation.
  *
- *   1. The socket and the configuration interrupt are not watched any more, signals under way are given up,
- *      kicks are not watched, and the device is reset. The reset does not wait for a step that is under way:
- *      STATUS SET 0 overtakes an ENABLE 0 that waits for the storage (TQ-031).
- *   2. When all of that has ended, and the step too, nothing uses the interrupts' pairs and the memory: they
- *      are given back, and the memory is unmapped.
+ *   1. The socket and the configuration interrupt are not watched any more, signals under way are
+ *      given up, kicks are not watched, and the device is reset. The reset does not wait for a step
+ *      that is under way: STATUS SET 0 overtakes an ENABLE 0 that waits for the storage (TQ-031).
+ *   2. When all of that has ended, and the step too, nothing uses the interrupts' pairs and the
+ *      memory: they are given back, and the memory is unmapped.
  *   3. When that is done the connection is freed, and the presenter listens again.
  *
  * Nothing here has a time limit: storage that hangs holds the memory that it writes to.
@@ -61,7 +61,8 @@ static bool rings_busy(const struct vu_conn *c)
 	unsigned int i;
 
 	for (i = 0; i < c->n_rings; i++) {
-		if (vu_signal_busy(&c->ring[i].call_signal) || vu_signal_busy(&c->ring[i].err_signal))
+		if (vu_signal_busy(&c->ring[i].call_signal) ||
+		    vu_signal_busy(&c->ring[i].err_signal))
 			return true;
 	}
 	return false;

@@ -19,8 +19,8 @@ int vu_apply_vring_addr(struct vu_conn *c, struct vu_req *req)
 	struct vu_vring *v = &c->ring[req->addr.index];
 
 	/* QEMU sends the same again where logging is switched on or off. */
-	if (v->running && (v->desc != req->addr.desc || v->avail != req->addr.avail ||
-			   v->used != req->addr.used))
+	if (v->running &&
+	    (v->desc != req->addr.desc || v->avail != req->addr.avail || v->used != req->addr.used))
 		v->restart = true;
 	v->desc = req->addr.desc;
 	v->avail = req->addr.avail;

@@ -400,12 +400,13 @@ static void conn_event(struct tvq_watch *w, int events)
 	c->pins++;
 	if (events < 0)
 		tvqd_conn_close(c);
-	if (events & (POLLIN | POLLHUP | POLLERR | POLLRDHUP))
-		c->readable = true;
 	if ((events & POLLOUT) && !c->closing && c->out_pos < c->out_len)
 		conn_send(c);
-	if (c->readable && !c->busy && !c->closing)
-		conn_process(c);
+	if (events & (POLLIN | POLLHUP | POLLERR | POLLRDHUP)) {
+		c->readable = true;
+		if (!c->busy && !c->closing)
+			conn_process(c);
+	}
 	conn_unpin(c);
 }
 

@@ -44,7 +44,7 @@ static int start_loops(struct tvqd *d, char *err)
 	struct tvq_loop_cfg cfg = { .poll_ns = d->cfg.workers ? 0 : d->cfg.poll_ns,
 				    .cpu = -1,
 				    .name = "tvqd" };
-	char name[16];
+	char name[24];
 	int ret = 0;
 
 	d->loop = tvq_loop_new(&cfg, &ret);

@@ -145,10 +145,12 @@ static void blk_created(struct blk *b, int err)
 		if (err && b->volume)
 			dev->root->cfg.pool->ops->release(dev->root->cfg.pool, b->volume);
 	}
-	if (err) {
+	if (err) {	/* created() frees the device */
+		void (*created)(struct tvq_device *dev, int err) = b->created;
+
 		dev->type_data = NULL;
-		b->created(dev, err);
 		dev->root->os->free(b, sizeof(*b));
+		created(dev, err);
 		return;
 	}
 	b->created(dev, 0);

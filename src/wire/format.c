@@ -27,15 +27,22 @@ struct field {
 enum config { CONFIG_net, CONFIG_blk };
 
 #define ROW(prefix, suffix, d, n, off, w, how)                                                     \
-	{ .name = #n, .id = prefix##suffix, .dir = d, .offset = off, .width = w, .show = how },
+	{ .name = #n,                                                                              \
+	  .id = prefix##suffix,                                                                    \
+	  .dir = (d),                                                                              \
+	  .offset = (off),                                                                         \
+	  .width = (w),                                                                            \
+	  .show = (how) },
 /* One more expansion, so that TVQ_MEMBER becomes two arguments. */
 #define ROW_(...) ROW(__VA_ARGS__)
 static const struct field fields[] = { TVQ_FIELDS(ROW_, TVQ_COMMAND_) };
 static const struct field config_fields[] = { TVQ_CONFIG_FIELDS(ROW_, CONFIG_) };
 
-/* The fields of a command fill what the table says. */
+/* The fields of a command fill what the table says. These are terms of a sum. */
+/* NOLINTBEGIN(bugprone-macro-parentheses) */
 #define WIDTH(x, suffix, d, n, off, w, how)                                                        \
 	+((x) == TVQ_COMMAND_##suffix + (d)*TVQ_COMMANDS ? (w) : 0)
+/* NOLINTEND(bugprone-macro-parentheses) */
 #define WIDTH_(...) WIDTH(__VA_ARGS__)
 #define C(cls, cmd, suffix, out, in, flags)                                                        \
 	_Static_assert((out) == TVQ_VAR || (out) == 0 TVQ_FIELDS(WIDTH_, TVQ_COMMAND_##suffix),    \
@@ -77,7 +84,7 @@ static void emit_text(const struct out *o, const char *name, const char *text)
 
 static void emit_bytes(const struct out *o, const char *name, const uint8_t *p, uint32_t len)
 {
-	uint32_t shown = len < HEX_SHOWN ? len : HEX_SHOWN, i;
+	size_t shown = len < HEX_SHOWN ? len : HEX_SHOWN, i;
 	char text[TEXT_LEN];
 
 	for (i = 0; i < shown; i++)

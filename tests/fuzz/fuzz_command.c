@@ -33,6 +33,8 @@
 #define F_PLATFORM BIT(33)
 #define F_PACKED BIT(34)
 #define F_RING_RESET BIT(40)
+#define F_TQ BIT(48)
+#define F_VDEV BIT(49)
 
 /* ---- the model ---- */
 
@@ -85,7 +87,10 @@ static uint8_t take(struct input *in)
 
 static void die(const char *what, const struct tvq_command *c, long got, long expected)
 {
-	fprintf(stderr, "%s: %s: the device says %ld, the model %ld\n", c ? c->name : "raw", what, got, expected);
+	fprintf(stderr, "%s: %s: the device says %ld, the model %ld; sent:", c ? c->name : "raw", what, got, expected);
+	for (int i = 0; i < 100; i++)
+		fprintf(stderr, " %02x", w.mem[i]);
+	fprintf(stderr, "\n");
 	abort();
 }
 
@@ -230,8 +235,8 @@ static int m_create(struct m_call *c)
 	}
 	if (!f)
 		f = w.defaults | (n > 1 ? F_MQ : 0);
-	if (n > QUEUES || (n > 1 && !(f & F_MQ)) || f & ~w.features || !(f & F_V1) || !(f & F_PLATFORM) ||
-	    (f & F_WCE && !(f & F_FLUSH)) || f & (BIT(48) | BIT(49)))
+	if ((n > 1 && !(f & F_MQ)) || f & ~w.features || !(f & F_V1) || !(f & F_PLATFORM) ||
+	    (f & F_WCE && !(f & F_FLUSH)) || (f & F_VDEV && !(f & F_TQ)) || n + !!(f & F_TQ) > QUEUES)
 		return ERR;
 	for (int i = 0; i < DEVICES; i++)
 		if (!w.dev[i].id)
@@ -259,6 +264,8 @@ static int m_status_set(struct m_call *c)
 	if (s & (16 | 32) || old & ~s || (set & 4 && !(old & 8)))
 		return ERR;
 	if (set & 8 && !(d->accepted & F_V1 && (!(d->accepted & F_WCE) || d->accepted & F_FLUSH)))
+		set &= ~8;
+	if (set & 8 && d->accepted & F_VDEV && !(d->accepted & F_TQ))
 		set &= ~8;
 	d->status |= set;
 	if (set & 8)
@@ -318,9 +325,14 @@ static int m_queue_command(struct m_call *c)
 	uint16_t index = tvq_get16(c->out), v;
 	struct m_queue *q;
 
-	if (c->out_len < 2 || index >= queues_now(d))
+	if (c->out_len < 2)
 		return ERR;
-	q = &d->q[index];
+	if (index < queues_now(d))
+		q = &d->q[index];
+	else if (index == queues_now(d) && d->offered & F_TQ)
+		q = &d->q[d->n_queues];		/* its transportq, wherever it is now (TQ-011) */
+	else
+		return ERR;
 	if (c->def->flags & TVQ_CMD_RING && !(d->status & 8))
 		return ERR;
 	if (c->def->flags & TVQ_CMD_OFF && q->enabled)

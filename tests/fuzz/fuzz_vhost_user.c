@@ -1,25 +1,28 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Feeds sequences of messages, with descriptors, to the real presenter on a real loop, over a real socket.
+ * Feeds sequences of messages, with descriptors, to the real presenter on a real loop, over a real
+ * socket.
  *
  * An input is a row of steps, each an octet that says what, and its arguments:
  *
- *   0 MESSAGE   request, flags, size (2 octets, little-endian: the header's), number of descriptors, so many
- *               kinds of descriptors, then size octets of payload (as many as there are)
+ *   0 MESSAGE   request, flags, size (2 octets, little-endian: the header's), number of
+ *               descriptors, so many kinds of descriptors, then size octets of payload (as many as
+ *               there are)
  *   1 TURNS     n: the loop turns so often
  *   2 KICK      signals the eventfd
  *   3 TRUNCATE  n: the memory shrinks to n MiB, and has its size again after four turns
  *   4 RAW       n, then n octets as they are
  *   5 AGAIN     hangs up and connects anew
  *   6 SCRIBBLE  offset in 64 KiB, n, n octets: written into the memory
- *   7 FILL      offset in 64 KiB, value: 64 KiB of it into the in-flight area that came last, or the memory
+ *   7 FILL      offset in 64 KiB, value: 64 KiB of it into the in-flight area that came last, or
+ *               the memory
  *
- * Octets above take the remainder of a division by 8. Descriptors of kind 0 are the memory, 1 and 2 eventfds
- * without and with O_NONBLOCK, 3 a socket, 4 a pipe, 5 a directory, 6 an eventfd with a full counter, 7 the
- * in-flight area that came last.
+ * Octets above take the remainder of a division by 8. Descriptors of kind 0 are the memory, 1 and 2
+ * eventfds without and with O_NONBLOCK, 3 a socket, 4 a pipe, 5 a directory, 6 an eventfd with a
+ * full counter, 7 the in-flight area that came last.
  *
- * After each input the connection ends, and everything that belonged to it has to be gone: descriptors,
- * mappings, and the device is as new.
+ * After each input the connection ends, and everything that belonged to it has to be gone:
+ * descriptors, mappings, and the device is as new.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -44,11 +47,21 @@
 #include <present/vhost_user.h>
 
 #define MEM_BYTES (1ull << 30)
-#define QUEUES 2
-#define PART 0x10000u
+#define QUEUES	  2
+#define PART	  0x10000u
 
 enum { MESSAGE, TURNS, KICK, TRUNCATE, RAW, AGAIN, SCRIBBLE, FILL, STEPS };
-enum { FD_MEMORY, FD_EVENT, FD_EVENT_NB, FD_SOCKET, FD_PIPE, FD_DIR, FD_FULL, FD_INFLIGHT, FD_KINDS };
+enum {
+	FD_MEMORY,
+	FD_EVENT,
+	FD_EVENT_NB,
+	FD_SOCKET,
+	FD_PIPE,
+	FD_DIR,
+	FD_FULL,
+	FD_INFLIGHT,
+	FD_KINDS
+};
 
 static struct {
 	struct tvq_os os;
@@ -124,9 +137,12 @@ static void make_descriptors(void)
 static void present(void)
 {
 	struct virtio_transportq_blk_config blk = { .num_queues = QUEUES };
-	struct tvq_create cr = { .virtio_device_id = VIRTIO_ID_BLOCK, .config = &blk,
+	struct tvq_create cr = { .virtio_device_id = VIRTIO_ID_BLOCK,
+				 .config = &blk,
 				 .config_len = sizeof(blk) };
-	struct tvq_vhost_user_cfg vc = { .name = "fuzzed", .path = lab.path, .num_queues = QUEUES,
+	struct tvq_vhost_user_cfg vc = { .name = "fuzzed",
+					 .path = lab.path,
+					 .num_queues = QUEUES,
 					 .virtio_device_id = VIRTIO_ID_BLOCK };
 	struct tvq_type_info type;
 	struct tvq_seq *s;
@@ -184,14 +200,16 @@ static void hook_up(void)
 	turn(2);
 }
 
-/* Reads the replies, so that the socket does not fill; keeps the descriptor of an in-flight area. */
+/* Reads the replies, so that the socket does not fill; keeps an in-flight area's descriptor. */
 static void drain(void)
 {
 	char buf[512], control[CMSG_SPACE(sizeof(int))];
 
 	for (;;) {
 		struct iovec iov = { buf, sizeof(buf) };
-		struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+		struct msghdr m = { .msg_iov = &iov,
+				    .msg_iovlen = 1,
+				    .msg_control = control,
 				    .msg_controllen = sizeof(control) };
 		struct cmsghdr *h;
 

@@ -278,6 +278,7 @@ finish() {
 
 clean_up() {
 	local pid
+	trap '' TERM INT
 	[ -n "$finished" ] || {
 		not_ok "the test runs to its end"
 		echo "1..$count"
@@ -286,7 +287,7 @@ clean_up() {
 		echo "# tvqd's log:"
 		show "$log"
 	fi
-	for pid in $tvqd_pid $guest_pid $(jobs -p); do
+	for pid in $(jobs -p); do
 		kill -TERM "$pid" 2>/dev/null || true
 	done
 	[ -z "$tvqd_pid" ] || wait_until 3 gone "$tvqd_pid" || kill -KILL "$tvqd_pid" 2>/dev/null || true

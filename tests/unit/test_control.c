@@ -298,7 +298,8 @@ static void client_that_reads_no_answers_is_waited_for_alone(void **state)
 			lab_ok(l, "{\"cmd\":\"dev show\"}", NULL);
 			quiet++;
 		}
-		assert_true(sent < 10000000);
+		/* What is kept for one client is bounded: 1 MiB of answers, and the sockets' buffers. */
+		assert_true(sent < 50000);
 	}
 	fcntl(fd, F_SETFL, 0);
 	/* Then all answers are there. */

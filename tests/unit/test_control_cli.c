@@ -197,14 +197,18 @@ static void long_batch_loses_nothing(void **state)
 
 	for (int i = 0; i < MANY; i++)
 		p += sprintf(p, "volume add name v%d null 1M\n", i);
-	sprintf(p, "volume show\n");
 	ok(BATCH(l, text, NULL));
+	ok(CTL(l, "volume", "show"));
 	for (line = out; (line = strchr(line, '\n')); line++)
 		lines++;
 	/* And the pool of RAM volumes. */
 	assert_int_equal(lines, MANY + 1);
 	ok(CTL(l, "-j", "volume", "show"));
 	assert_holds(out, "\"v1999\":");
+	/* Each error has its own line. */
+	failed(BATCH(l, text, "--force", NULL), CTL_FAILED, "standard input:1: name 'v0' is taken");
+	assert_holds(err, "standard input:1500: name 'v1499' is taken");
+	assert_holds(err, "standard input:2000: name 'v1999' is taken");
 	free(text);
 }
 

@@ -280,6 +280,29 @@ static void listing_shows_each_device_once(void **state)
 	close(fd);
 }
 
+/* Requests that are all there already, and answers that are more than the daemon keeps for a client. */
+static void answers_that_exceed_all_buffers_come_when_they_are_read(void **state)
+{
+	enum { DEVICES = 256, REQUESTS = 100 };
+	struct lab *l = *state;
+	char request[160];
+	int fd = lab_connect(l);
+
+	for (int i = 0; i < DEVICES; i++) {
+		snprintf(request, sizeof(request), ADD("d%d", "") "\n", i);
+		lab_send(fd, request);
+		assert_holds(lab_line(fd), "\"ok\"");
+	}
+	for (int i = 0; i < REQUESTS; i++)
+		lab_send(fd, "{\"cmd\":\"dev show\"}\n");
+	/* Once others have been served, the daemon has done for this one all that it will. */
+	for (int i = 0; i < 100; i++)
+		lab_ok(l, SHOW("d0"), NULL);
+	for (int i = 0; i < REQUESTS; i++)
+		assert_holds(lab_line(fd), "\"d255\"");
+	close(fd);
+}
+
 static void pool_that_was_added_makes_the_volumes(void **state)
 {
 	struct lab *l = *state;
@@ -341,6 +364,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(want_of_room_is_said_with_the_option_that_helps,
 						open_small_lab, close_lab),
 		TEST(listing_shows_each_device_once),
+		TEST(answers_that_exceed_all_buffers_come_when_they_are_read),
 		TEST(pool_that_was_added_makes_the_volumes),
 		TEST(without_volume_and_pool_the_error_says_so),
 		TEST(arguments_that_do_not_go_together_are_refused),

@@ -443,7 +443,9 @@ static void map_is_told_to_users_and_visible_to_later_views_at_once(void **state
 	assert_int_equal(u.syncs, 1);
 	tvq_dma_view_refresh(&new, s);
 	assert_non_null(tvq_dma_ptr(&new, 0x1000, 1, RW));
-	assert_null(tvq_dma_ptr(&old, 0x1000, 1, RW));
+	/* A view that was not refreshed yet finds it as well: a buffer there is not the driver's fault. */
+	assert_non_null(tvq_dma_ptr(&old, 0x1000, 1, RW));
+	assert_null(tvq_dma_ptr(&old, 0x2000, 1, RW));
 	answer(&u, s);
 	tvq_space_del_user(s, &u.user);
 	end(s);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The vhost-user presenter over time: memory, configuration, resets, and front ends that come and go. */
+/* The vhost-user presenter over time: memory, configuration, resets, and front ends that come and
+ * go. */
 #include "vu_front.h"
 
 #include <tvq/device.h>
@@ -7,15 +8,50 @@
 /* Memory. */
 
 static struct {
-	struct vu_mem_table t;
+	uint32_t count, padding;
 	struct vu_mem_region r[VU_MAX_REGIONS];
 } table;
 
 static int send_table(struct vu_front *f, uint32_t n, const int *fds)
 {
-	table.t.count = n;
+	table.count = n;
 	return front_ask(f, VU_SET_MEM_TABLE, &table,
-			 (uint32_t)(sizeof(table.t) + n * sizeof(table.r[0])), fds, n);
+			 (uint32_t)(sizeof(struct vu_mem_table) + n * sizeof(table.r[0])), fds, n);
+}
+
+/* Counts how often queues are enabled or disabled. */
+static void count_enables(void *ctx, const struct tvq_cmd *cmd, const void *out)
+{
+	(void)out;
+	if (cmd && cmd->class == VIRTIO_TRANSPTQ_CTRL_VQ_ENABLE)
+		++*(unsigned int *)ctx;
+}
+
+static void rings_run_on_while_memory_is_plugged_in(void **state)
+{
+	struct run r;
+	unsigned int enables = 0;
+	int more, fds[2];
+
+	(void)state;
+	start(&r, NULL, 0);
+	more = memfd_create("more", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(more, 1 << 20), 0);
+	fds[0] = r.f.memfd;
+	fds[1] = more;
+	table.r[0] = front_region().region;
+	table.r[1] = (struct vu_mem_region){ 0x80000000, 1 << 20, 0x7f5500000000, 0 };
+	tvq_client_trace(r.l.client, count_enables, &enables);
+	assert_int_equal(send_table(&r.f, 2, fds), 0);
+	write_and_read_back(&r.f, 0, 1);
+	assert_int_equal(enables, 0);
+	/* Unplugged: they stop, and go on. */
+	assert_int_equal(send_table(&r.f, 1, fds), 0);
+	assert_int_equal(enables, 2);
+	write_and_read_back(&r.f, 0, 2);
+	tvq_client_trace(r.l.client, NULL, NULL);
+	close(more);
+	end(&r);
 }
 
 static void a_new_memory_table_leaves_running_rings_their_memory(void **state)
@@ -67,12 +103,15 @@ static void a_region_that_is_cut_in_two_while_rings_run_breaks_nothing(void **st
 	start(&r, NULL, 0);
 	for (round = 0; round < 5; round++) {
 		write_and_read_back(&r.f, 0, round);
-		assert_int_equal(front_ask(&r.f, VU_REM_MEM_REG, &whole, sizeof(whole), NULL, 0), 0);
+		assert_int_equal(front_ask(&r.f, VU_REM_MEM_REG, &whole, sizeof(whole), NULL, 0),
+				 0);
 		/* The guest knows nothing of it. */
 		front_put(&r.f, 0, 1, VIRTIO_BLK_T_IN, 8 * round, 4096);
 		front_kick(&r.f, 0);
-		assert_int_equal(front_ask(&r.f, VU_ADD_MEM_REG, &low, sizeof(low), &r.f.memfd, 1), 0);
-		assert_int_equal(front_ask(&r.f, VU_ADD_MEM_REG, &high, sizeof(high), &r.f.memfd, 1), 0);
+		assert_int_equal(front_ask(&r.f, VU_ADD_MEM_REG, &low, sizeof(low), &r.f.memfd, 1),
+				 0);
+		assert_int_equal(
+			front_ask(&r.f, VU_ADD_MEM_REG, &high, sizeof(high), &r.f.memfd, 1), 0);
 		take_used(&r, 0, 1);
 		assert_int_equal(front_status(&r.f, 1), VIRTIO_BLK_S_OK);
 		assert_int_equal(front_data(&r.f, 1)[1], (7 + round) & 0xff);
@@ -105,7 +144,8 @@ static void when_the_removal_of_a_region_is_answered_it_is_not_mapped_any_more(v
 		assert_int_equal(front_ask(&r.f, VU_ADD_MEM_REG, &more, sizeof(more), &fd, 1), 0);
 		assert_int_equal(tvq_mapping_count(), mappings + 1);
 		/* A descriptor that comes along has no meaning, and is not kept. */
-		assert_int_equal(front_ask(&r.f, VU_REM_MEM_REG, &more, sizeof(more), &fd, i & 1), 0);
+		assert_int_equal(front_ask(&r.f, VU_REM_MEM_REG, &more, sizeof(more), &fd, i & 1),
+				 0);
 		assert_int_equal(tvq_mapping_count(), mappings);
 	}
 	write_and_read_back(&r.f, 0, 1);
@@ -186,7 +226,8 @@ static void a_volume_that_grows_is_told_over_the_back_end_channel(void **state)
 	(void)state;
 	start(&r, NULL, 0);
 	assert_int_equal(recv(r.f.back[0], &h, sizeof(h), MSG_DONTWAIT), -1);
-	assert_int_equal(tvq_device_resize(tvq_inproc_device(r.l.bus), r.l.device_id, 2 * LAB_VOLUME_BYTES),
+	assert_int_equal(tvq_device_resize(tvq_inproc_device(r.l.bus), r.l.device_id,
+					   2 * LAB_VOLUME_BYTES),
 			 0);
 	LAB_UNTIL(&r.l, recv(r.f.back[0], &h, sizeof(h), MSG_DONTWAIT) == sizeof(h));
 	assert_int_equal(h.request, VU_BACKEND_CONFIG_CHANGE);
@@ -283,6 +324,7 @@ static void start_ring_again(struct run *r, uint32_t base)
 
 static void positions_outlive_a_status_of_zero(void **state)
 {
+	struct tvq_vhost_user_info info;
 	struct run r;
 	uint32_t base;
 
@@ -291,6 +333,9 @@ static void positions_outlive_a_status_of_zero(void **state)
 	write_and_read_back(&r.f, 0, 1);
 	/* In QEMU's old order: first the reset, then the question. */
 	front_set(&r.f, VU_SET_STATUS, 0);
+	assert_int_equal(front_get(&r.f, VU_GET_STATUS), 0);
+	tvq_vhost_user_info(r.l.vu, &info);
+	assert_false(info.running);
 	front_state(&r.f, VU_SET_VRING_ENABLE, 0, 0);
 	base = front_get_base(&r.f, 0);
 	assert_int_equal(base, 2);
@@ -556,9 +601,11 @@ static void a_socket_that_nobody_uses_costs_one_descriptor(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rings_run_on_while_memory_is_plugged_in),
 		cmocka_unit_test(a_new_memory_table_leaves_running_rings_their_memory),
 		cmocka_unit_test(a_region_that_is_cut_in_two_while_rings_run_breaks_nothing),
-		cmocka_unit_test(when_the_removal_of_a_region_is_answered_it_is_not_mapped_any_more),
+		cmocka_unit_test(
+			when_the_removal_of_a_region_is_answered_it_is_not_mapped_any_more),
 		cmocka_unit_test(as_many_regions_as_it_said_and_not_one_more),
 		cmocka_unit_test(a_configuration_longer_than_the_device_has_ends_in_zeroes),
 		cmocka_unit_test(a_volume_that_grows_is_told_over_the_back_end_channel),

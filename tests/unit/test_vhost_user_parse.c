@@ -20,8 +20,8 @@ static const struct vu_limits limits = {
 
 static struct vu_req req;
 
-static const char *decode_flags(uint32_t request, uint32_t flags, const void *payload, uint32_t size,
-				unsigned int n_fds)
+static const char *decode_flags(uint32_t request, uint32_t flags, const void *payload,
+				uint32_t size, unsigned int n_fds)
 {
 	struct vu_header h = { request, flags, size };
 	uint8_t copy[VU_MAX_PAYLOAD + 1];
@@ -83,7 +83,8 @@ static void every_message_takes_its_own_number_of_descriptors(void **state)
 		for (n = 0; n < info->min_fds; n++)
 			assert_refused(decode(request, zeroes, info->min_size, n), "missing");
 		for (n = info->max_fds + 1u; n < 12; n++)
-			assert_refused(decode(request, zeroes, info->min_size, n), "more descriptors");
+			assert_refused(decode(request, zeroes, info->min_size, n),
+				       "more descriptors");
 	}
 }
 
@@ -149,9 +150,10 @@ static void a_status_has_eight_bits(void **state)
 
 static void a_queue_index_beyond_the_device_is_refused_in_each_message(void **state)
 {
-	static const uint32_t with_state[] = { VU_SET_VRING_NUM, VU_SET_VRING_BASE, VU_GET_VRING_BASE,
-					       VU_SET_VRING_ENABLE };
-	static const uint32_t with_fd[] = { VU_SET_VRING_KICK, VU_SET_VRING_CALL, VU_SET_VRING_ERR };
+	static const uint32_t with_state[] = { VU_SET_VRING_NUM, VU_SET_VRING_BASE,
+					       VU_GET_VRING_BASE, VU_SET_VRING_ENABLE };
+	static const uint32_t with_fd[] = { VU_SET_VRING_KICK, VU_SET_VRING_CALL,
+					    VU_SET_VRING_ERR };
 	unsigned int i;
 
 	(void)state;
@@ -232,22 +234,24 @@ static void ring_addresses_come_out_as_sent(void **state)
 }
 
 struct table {
-	struct vu_mem_table t;
+	uint32_t count, padding;
 	struct vu_mem_region r[VU_MAX_REGIONS + 1];
 };
 
 static const char *decode_table(const struct table *t, uint32_t regions, unsigned int n_fds)
 {
-	return decode(VU_SET_MEM_TABLE, t, (uint32_t)(sizeof(t->t) + regions * sizeof(t->r[0])), n_fds);
+	return decode(VU_SET_MEM_TABLE, t,
+		      (uint32_t)(sizeof(struct vu_mem_table) + regions * sizeof(t->r[0])), n_fds);
 }
 
 static struct table good_table(uint32_t n)
 {
-	struct table t = { { n, 0 }, { { 0 } } };
+	struct table t = { n, 0, { { 0 } } };
 	uint32_t i;
 
 	for (i = 0; i < n; i++)
-		t.r[i] = (struct vu_mem_region){ i * 0x100000, 0x100000, 0x7f0000000000 + i * 0x200000, 0 };
+		t.r[i] = (struct vu_mem_region){ i * 0x100000, 0x100000,
+						 0x7f0000000000 + i * 0x200000, 0 };
 	return t;
 }
 
@@ -265,9 +269,9 @@ static void a_memory_table_has_the_regions_and_descriptors_it_counts(void **stat
 	assert_refused(decode_table(&t, 3, 4), "descriptor");
 	t = good_table(8);
 	assert_null(decode_table(&t, 8, 8));
-	t.t.count = 9;
+	t.count = 9;
 	assert_refused(decode_table(&t, 8, 8), "more than 8");
-	t.t.count = UINT32_MAX;
+	t.count = UINT32_MAX;
 	assert_refused(decode_table(&t, 8, 8), "more than 8");
 	t = good_table(0);
 	assert_null(decode_table(&t, 0, 0));
@@ -298,7 +302,7 @@ static void regions_that_overlap_are_refused_in_either_address_space(void **stat
 
 static void check_one(const struct vu_mem_region *r, const char *why)
 {
-	struct table t = { { 1, 0 }, { *r } };
+	struct table t = { 1, 0, { *r } };
 	struct vu_mem_one one = { 0, *r };
 
 	assert_refused(decode_table(&t, 1, 1), why);

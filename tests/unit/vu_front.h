@@ -1,88 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A vhost-user front end for tests, and the place where its back end runs: a management device in this
- * process with a RAM volume, one managed block device, presented on a real socket. The front end sends the
- * bytes that it is told to, so that it can be QEMU or an enemy; time is the real loop's.
+ * A vhost-user front end for tests. It sends the bytes that it is told to, so that it can be QEMU
+ * or an enemy; while it waits the lab's loop turns.
  */
 #ifndef TVQ_TESTS_VU_FRONT_H
 #define TVQ_TESTS_VU_FRONT_H
 
-#include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include <linux/virtio_blk.h>
-#include <linux/virtio_config.h>
-#include <linux/virtio_ids.h>
-#include <linux/virtio_ring.h>
-
-#include <tvq/inproc.h>
-#include <tvq/loop.h>
-#include <tvq/mapping.h>
-#include <tvq/volumes.h>
-
-#include <present/proto.h>
-#include <present/vhost_user.h>
-#include <ring/driver_ring.h>
-#include <ring/ring.h>
-
-#define LAB_DEADLINE_NS 20000000000ull	/* a test that hangs fails; nothing else depends on it */
-#define LAB_VOLUME_BYTES (1u << 20)
+#include "vu_lab.h"
 
 #define FRONT_MEM_BYTES (4u << 20)
-#define FRONT_GUEST 0x40000000ull		/* where the guest has its memory */
-#define FRONT_USER 0x7f1200000000ull		/* where the front end says that it has it */
-#define FRONT_RING_AT 0u			/* rings, from here 64 KiB for each queue */
-#define FRONT_BUF_AT (2u << 20)
+#define FRONT_GUEST	0x40000000ull	  /* where the guest has its memory */
+#define FRONT_USER	0x7f1200000000ull /* where the front end says that it has it */
+#define FRONT_RING_AT	0u		  /* rings, from here 64 KiB for each queue */
+#define FRONT_BUF_AT	(2u << 20)
 #define FRONT_RING_SIZE 64
-#define FRONT_QUEUES 2
-
-#define BIT(n) (1ull << (n))
-
-struct vu_lab {
-	struct tvq_loop *loop, *worker;
-	struct tvq_exec *workers[1];
-	struct tvq_volume_pool *pool;
-	struct tvq_mgmt_cfg mgmt;
-	struct tvq_bus *bus;
-	struct tvq_client *client;
-	uint32_t asid;
-	uint64_t device_id;
-	struct tvq_type_info type;
-	struct tvq_vhost_user *vu;
-	char dir[32], path[64];
-	int fds_at_start;
-	unsigned int mappings_at_start;
-};
-
-struct vu_lab_cfg {
-	bool thread;			/* data on a worker of its own */
-	unsigned int queues;		/* 0: 1 */
-	uint32_t half_open_ms;
-	struct tvq_volume *volume;	/* NULL: RAM */
-	unsigned int time_factor;	/* the loop's clock runs so many times as fast; 0: 1 */
-};
+#define FRONT_QUEUES	2
 
 struct vu_front {
 	struct vu_lab *l;
-	int fd;				/* -1: not connected */
-	int memfd, back[2];		/* back[0]: our end of the back-end channel */
+	int fd;		    /* -1: not connected */
+	int memfd, back[2]; /* back[0]: our end of the back-end channel */
 	uint8_t *mem;
 	uint64_t features, protocol;
 	int kick[FRONT_QUEUES], call[FRONT_QUEUES], err[FRONT_QUEUES];
@@ -90,243 +27,6 @@ struct vu_front {
 	int inflight_fd;
 	struct vu_inflight inflight;
 };
-
-/* The log, caught. */
-static char lab_log[1 << 16];
-static pthread_mutex_t lab_log_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct tvq_os lab_os;
-static struct tvq_os lab_clock;
-static unsigned int lab_time_factor;
-
-static inline void lab_vlog(enum tvq_log_level level, const char *fmt, va_list ap)
-{
-	size_t n;
-
-	(void)level;
-	pthread_mutex_lock(&lab_log_lock);
-	n = strlen(lab_log);
-	vsnprintf(lab_log + n, sizeof(lab_log) - n - 1, fmt, ap);
-	if (getenv("TVQ_TEST_LOG"))
-		fprintf(stderr, "%s\n", lab_log + n);
-	strcat(lab_log, "\n");
-	pthread_mutex_unlock(&lab_log_lock);
-}
-
-static inline bool lab_logged(const char *text)
-{
-	bool found;
-
-	pthread_mutex_lock(&lab_log_lock);
-	found = strstr(lab_log, text) != NULL;
-	pthread_mutex_unlock(&lab_log_lock);
-	return found;
-}
-
-static inline void lab_forget_log(void)
-{
-	pthread_mutex_lock(&lab_log_lock);
-	lab_log[0] = 0;
-	pthread_mutex_unlock(&lab_log_lock);
-}
-
-static inline uint64_t lab_now(void)
-{
-	return tvq_os_host.now() * lab_time_factor;
-}
-
-/* cmocka takes SIGBUS for itself at each test; the library took it once. In main, before the tests. */
-static struct sigaction lab_sigbus;
-
-static inline bool lab_catch_sigbus(void)
-{
-	struct tvq_mapping *m;
-	uint8_t *va;
-
-	if (tvq_mapping_anon(1, &m, &va) || sigaction(SIGBUS, NULL, &lab_sigbus))
-		return false;
-	m->put(m);
-	return true;
-}
-
-static inline int open_fds(void)
-{
-	int n = 0, fd;
-
-	for (fd = 0; fd < 1024; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
-	return n;
-}
-
-static inline void lab_turn(struct vu_lab *l)
-{
-	tvq_loop_turn(l->loop, false);
-}
-
-/* Turns the loop until cond, which has to come true. */
-#define LAB_UNTIL(l, cond)							\
-	do {									\
-		uint64_t end_ = tvq_os_host.now() + LAB_DEADLINE_NS;		\
-										\
-		while (!(cond)) {						\
-			if (tvq_os_host.now() > end_)				\
-				fail_msg("waited in vain for: %s; log:\n%s",	\
-					 #cond, lab_log);			\
-			lab_turn(l);						\
-		}								\
-	} while (0)
-
-static inline void lab_device(struct vu_lab *l, const struct vu_lab_cfg *cfg)
-{
-	struct virtio_transportq_blk_config blk = { 0 };
-	struct tvq_create cr = { .virtio_device_id = VIRTIO_ID_BLOCK };
-
-	assert_int_equal(l->bus->ops->space_new(l->bus, &l->asid), 0);
-	blk.num_queues = (uint16_t)(cfg->queues ? cfg->queues : 1);
-	cr.asid = l->asid;
-	cr.config = &blk;
-	cr.config_len = sizeof(blk);
-	assert_int_equal(tvq_client_create_call(l->client, &cr), 0);
-	l->device_id = cr.device_id;
-}
-
-static inline struct tvq_vhost_user *lab_present(struct vu_lab *l, const struct vu_lab_cfg *cfg, char *err)
-{
-	struct tvq_vhost_user_cfg vc = {
-		.name = "disk7",
-		.path = l->path,
-		.device_id = l->device_id,
-		.virtio_device_id = VIRTIO_ID_BLOCK,
-		.asid = l->asid,
-		.num_queues = (uint16_t)(cfg->queues ? cfg->queues : 1),
-		.max_queue_size = l->type.max_queue_size,
-		.half_open_ms = cfg->half_open_ms,
-	};
-	struct tvq_seq *s = tvq_seq_new(l->client, l->device_id);
-
-	tvq_seq_features_get(s, &vc.features);
-	assert_int_equal(tvq_seq_call(s), 0);
-	return tvq_vhost_user_new(l->client, &vc, err);
-}
-
-/* Another device of the same management device, as a lab of its own: opened later, closed earlier. */
-static inline void lab_open_second(struct vu_lab *l, const struct vu_lab *first)
-{
-	static const struct vu_lab_cfg cfg;
-	char err[256];
-
-	*l = *first;
-	snprintf(l->path, sizeof(l->path), "%s/second.sock", l->dir);
-	lab_device(l, &cfg);
-	l->vu = lab_present(l, &cfg, err);
-	assert_non_null(l->vu);
-}
-
-static inline void lab_open(struct vu_lab *l, const struct vu_lab_cfg *cfg)
-{
-	struct tvq_loop_cfg lc = { .cpu = -1, .name = "control" };
-	struct tvq_client_cfg cc = { 0 };
-	char err[256];
-	int ret;
-
-	memset(l, 0, sizeof(*l));
-	assert_int_equal(sigaction(SIGBUS, &lab_sigbus, NULL), 0);
-	lab_forget_log();
-	lab_os = tvq_os_host;
-	lab_os.vlog = lab_vlog;
-	l->fds_at_start = open_fds();
-	l->loop = tvq_loop_new(&lc, &ret);
-	assert_non_null(l->loop);
-	l->mgmt.os = &lab_os;
-	l->mgmt.control = tvq_loop_exec(l->loop);
-	if (cfg->thread) {
-		lc.name = "worker";
-		l->worker = tvq_loop_new(&lc, &ret);
-		assert_non_null(l->worker);
-		l->workers[0] = tvq_loop_exec(l->worker);
-		l->mgmt.workers = l->workers;
-		l->mgmt.n_workers = 1;
-		assert_int_equal(tvq_loop_start(l->worker), 0);
-	}
-	l->pool = tvq_volume_pool_new(l->mgmt.control);
-	assert_non_null(l->pool);
-	assert_int_equal(tvq_volume_pool_add(l->pool, cfg->volume ? cfg->volume :
-					     tvq_volume_ram("ram0", LAB_VOLUME_BYTES, err)), 0);
-	assert_int_equal(tvq_volume_pool_add(l->pool, tvq_volume_ram("ram1", LAB_VOLUME_BYTES, err)), 0);
-	l->mgmt.pool = tvq_volume_pool_pool(l->pool);
-	l->bus = tvq_inproc_new(&l->mgmt, &ret);
-	assert_non_null(l->bus);
-	l->client = tvq_client_new(l->bus, &cc, &ret);
-	assert_non_null(l->client);
-	assert_int_equal(tvq_client_type(l->client, VIRTIO_ID_BLOCK, &l->type), 0);
-	lab_device(l, cfg);
-	l->mappings_at_start = tvq_mapping_count();
-	snprintf(l->dir, sizeof(l->dir), "/tmp/tvq-vu-XXXXXX");
-	assert_non_null(mkdtemp(l->dir));
-	snprintf(l->path, sizeof(l->path), "%s/vu.sock", l->dir);
-	if (cfg->time_factor) {
-		lab_time_factor = cfg->time_factor;
-		lab_clock = tvq_os_host;
-		lab_clock.now = lab_now;
-		l->mgmt.control->os = &lab_clock;
-	}
-	l->vu = lab_present(l, cfg, err);
-	if (!l->vu)
-		fail_msg("%s", err);
-}
-
-struct lab_done {
-	struct tvq_done d;
-	bool over;
-};
-
-static inline void lab_is_done(struct tvq_done *d, int err)
-{
-	(void)err;
-	((struct lab_done *)d)->over = true;
-}
-
-static inline void lab_stop_presenting(struct vu_lab *l)
-{
-	struct lab_done done = { { lab_is_done }, false };
-
-	tvq_vhost_user_free(l->vu, &done.d);
-	LAB_UNTIL(l, done.over);
-	l->vu = NULL;
-	assert_int_equal(access(l->path, F_OK), -1);
-}
-
-/* The presenter and the device. */
-static inline void lab_close_device(struct vu_lab *l)
-{
-	struct tvq_seq *s;
-
-	if (l->vu)
-		lab_stop_presenting(l);
-	l->mgmt.control->os = &tvq_os_host;
-	s = tvq_seq_new(l->client, l->device_id);
-	tvq_seq_destroy_device(s);
-	assert_int_equal(tvq_seq_call(s), 0);
-	l->bus->ops->space_free(l->bus, l->asid);
-}
-
-static inline void lab_close(struct vu_lab *l)
-{
-	lab_close_device(l);
-	assert_int_equal(tvq_mapping_count(), l->mappings_at_start);
-	tvq_client_free(l->client);
-	l->bus->ops->free(l->bus);
-	if (l->worker) {
-		tvq_loop_stop(l->worker);
-		tvq_loop_join(l->worker);
-		tvq_loop_free(l->worker);
-	}
-	tvq_volume_pool_free(l->pool);
-	tvq_loop_free(l->loop);
-	rmdir(l->dir);
-	assert_int_equal(open_fds(), l->fds_at_start);
-}
-
-/* The front end. */
 
 static inline void front_connect(struct vu_front *f)
 {
@@ -386,7 +86,8 @@ static inline void front_free(struct vu_front *f)
 }
 
 /* False: the connection is closed. */
-static inline bool front_raw(struct vu_front *f, const void *buf, size_t len, const int *fds, unsigned int n)
+static inline bool front_raw(struct vu_front *f, const void *buf, size_t len, const int *fds,
+			     unsigned int n)
 {
 	char control[CMSG_SPACE(32 * sizeof(int))] = { 0 };
 	struct iovec iov = { (void *)buf, len };
@@ -405,8 +106,8 @@ static inline bool front_raw(struct vu_front *f, const void *buf, size_t len, co
 	return sendmsg(f->fd, &m, MSG_NOSIGNAL) == (ssize_t)len;
 }
 
-static inline bool front_send(struct vu_front *f, uint32_t request, uint32_t flags, const void *payload,
-			      uint32_t size, const int *fds, unsigned int n)
+static inline bool front_send(struct vu_front *f, uint32_t request, uint32_t flags,
+			      const void *payload, uint32_t size, const int *fds, unsigned int n)
 {
 	uint8_t buf[1024];
 	struct vu_header h = { request, VU_VERSION | flags, size };
@@ -425,12 +126,14 @@ static inline bool front_read(struct vu_front *f, void *buf, size_t len, int *fd
 
 	while (got < len) {
 		struct iovec iov = { (char *)buf + got, len - got };
-		struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+		struct msghdr m = { .msg_iov = &iov,
+				    .msg_iovlen = 1,
+				    .msg_control = control,
 				    .msg_controllen = sizeof(control) };
 		ssize_t n = -1;
 
 		LAB_UNTIL(f->l, (n = recvmsg(f->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)) >= 0 ||
-			  errno != EAGAIN);
+					errno != EAGAIN);
 		if (n <= 0)
 			return false;
 		got += (size_t)n;
@@ -443,7 +146,8 @@ static inline bool front_read(struct vu_front *f, void *buf, size_t len, int *fd
 }
 
 /* The size of the reply's payload; -1: closed. */
-static inline int front_reply(struct vu_front *f, uint32_t request, void *payload, uint32_t max, int *fd)
+static inline int front_reply(struct vu_front *f, uint32_t request, void *payload, uint32_t max,
+			      int *fd)
 {
 	struct vu_header h;
 
@@ -465,8 +169,8 @@ static inline bool front_closed(struct vu_front *f)
 }
 
 /* Sends with NEED_REPLY: 0 taken, 1 refused, -1 closed. */
-static inline int front_ask(struct vu_front *f, uint32_t request, const void *payload, uint32_t size,
-			    const int *fds, unsigned int n)
+static inline int front_ask(struct vu_front *f, uint32_t request, const void *payload,
+			    uint32_t size, const int *fds, unsigned int n)
 {
 	uint64_t v = 0;
 
@@ -498,7 +202,8 @@ static inline bool front_state(struct vu_front *f, uint32_t request, uint32_t in
 	return front_send(f, request, 0, &s, sizeof(s), NULL, 0);
 }
 
-static inline int front_ask_state(struct vu_front *f, uint32_t request, uint32_t index, uint32_t num)
+static inline int front_ask_state(struct vu_front *f, uint32_t request, uint32_t index,
+				  uint32_t num)
 {
 	struct vu_vring_state s = { index, num };
 
@@ -578,7 +283,8 @@ static inline bool front_send_addr(struct vu_front *f, unsigned int q)
 
 static inline bool front_set_inflight(struct vu_front *f)
 {
-	return front_send(f, VU_SET_INFLIGHT_FD, 0, &f->inflight, sizeof(f->inflight), &f->inflight_fd, 1);
+	return front_send(f, VU_SET_INFLIGHT_FD, 0, &f->inflight, sizeof(f->inflight),
+			  &f->inflight_fd, 1);
 }
 
 static inline void front_get_inflight(struct vu_front *f, unsigned int queues)
@@ -586,17 +292,18 @@ static inline void front_get_inflight(struct vu_front *f, unsigned int queues)
 	struct vu_inflight a = { .num_queues = (uint16_t)queues, .queue_size = FRONT_RING_SIZE };
 
 	front_send(f, VU_GET_INFLIGHT_FD, 0, &a, sizeof(a), NULL, 0);
-	assert_int_equal(front_reply(f, VU_GET_INFLIGHT_FD, &f->inflight, sizeof(a), &f->inflight_fd),
+	assert_int_equal(front_reply(f, VU_GET_INFLIGHT_FD, &f->inflight, sizeof(a),
+				     &f->inflight_fd),
 			 sizeof(a));
 }
 
-#define FRONT_FEATURES (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_RING_F_EVENT_IDX) | \
-			BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_BLK_F_FLUSH) | \
-			BIT(VU_F_PROTOCOL_FEATURES))
+#define FRONT_FEATURES                                                                             \
+	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_RING_F_EVENT_IDX) |                                  \
+	 BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_BLK_F_FLUSH) | BIT(VU_F_PROTOCOL_FEATURES))
 
 /*
- * What QEMU sends for a block device of one queue, in its order, one message a step. Returns false when
- * the device runs. f->features holds what the guest's driver takes.
+ * What QEMU sends for a block device of one queue, in its order, one message a step. Returns false
+ * when the device runs. f->features holds what the guest's driver takes.
  */
 static inline bool front_handshake_step(struct vu_front *f, unsigned int step)
 {
@@ -723,7 +430,8 @@ static inline void front_put(struct vu_front *f, unsigned int q, unsigned int sl
 	f->mem[at + 0x800] = 0xff;
 	if (!len)
 		sg[1] = sg[2];
-	assert_int_equal(tvq_drv_ring_add(f->ring[q], sg, in || !len ? 1 : 2, len ? (in ? 2 : 1) : 1, h), 0);
+	assert_int_equal(
+		tvq_drv_ring_add(f->ring[q], sg, in || !len ? 1 : 2, len ? (in ? 2 : 1) : 1, h), 0);
 }
 
 static inline uint8_t *front_data(struct vu_front *f, unsigned int slot)
