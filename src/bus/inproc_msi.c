@@ -4,7 +4,9 @@
  * memory is mapped; the data is a cookie, so that a stale pair is not somebody else's.
  *
  * A descriptor with O_NONBLOCK is written on the spot. One without could hold the worker while its
- * counter is full, so it is written through the worker's io_uring, one write at a time.
+ * counter is full, so it is written through the worker's io_uring, one write at a time. A peer that
+ * leaves its counter full for ever keeps that write under way: it is cancelled when nobody uses the pair
+ * any more, lest each such connection costs a descriptor.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -22,7 +24,8 @@ enum { IDLE, BUSY, AGAIN };
 struct inproc_msi {
 	struct tvq_msi_target target;
 	struct inproc *ip;
-	atomic_uint refs;		/* table, interrupts that use it, a write under way */
+	atomic_uint refs;		/* users, a write and a cancellation under way */
+	atomic_uint users;		/* the table, interrupts that use it */
 	uint32_t slot, data;
 	int fd;
 	bool blocking;
@@ -30,6 +33,7 @@ struct inproc_msi {
 	atomic_int state;
 	struct tvq_io io;
 	struct tvq_exec *exec;
+	struct tvq_msg cancel;
 };
 
 static const uint64_t one = 1;
@@ -56,6 +60,11 @@ static void written(struct tvq_io *io, int res, bool more)
 
 	(void)res;
 	(void)more;
+	if (!atomic_load(&m->users)) {
+		atomic_store(&m->state, IDLE);
+		drop(m);
+		return;
+	}
 	if (atomic_compare_exchange_strong(&m->state, &busy, IDLE)) {
 		drop(m);
 		return;
@@ -91,9 +100,27 @@ static void msi_send(struct tvq_msi_target *t, struct tvq_exec *e)
 		return;		/* EAGAIN: the counter is full, so the peer will wake */
 }
 
+static void cancel_write(struct tvq_msg *msg)
+{
+	struct inproc_msi *m = tvq_container_of(msg, struct inproc_msi, cancel);
+
+	if (atomic_load(&m->state) != IDLE)
+		io_uring_prep_cancel(tvq_loop_sqe(tvq_exec_loop(m->exec), NULL), &m->io, 0);
+	drop(m);
+}
+
+/* The user's reference becomes the cancellation's. Nobody sends any more: exec stays what it is. */
+static void drop_user(struct inproc_msi *m)
+{
+	if (atomic_fetch_sub(&m->users, 1) == 1 && atomic_load(&m->state) != IDLE)
+		tvq_exec_post(m->exec, &m->cancel);
+	else
+		drop(m);
+}
+
 static void msi_put(struct tvq_msi_target *t)
 {
-	drop(tvq_container_of(t, struct inproc_msi, target));
+	drop_user(tvq_container_of(t, struct inproc_msi, target));
 }
 
 static struct inproc_msi *lookup(struct inproc *ip, uint64_t addr, uint32_t data)
@@ -114,6 +141,7 @@ struct tvq_msi_target *inproc_msi_find(struct tvq_platform *p, uint64_t addr, ui
 	if (!m)
 		return NULL;
 	atomic_fetch_add(&m->refs, 1);
+	atomic_fetch_add(&m->users, 1);
 	return &m->target;
 }
 
@@ -152,6 +180,8 @@ int inproc_msi_fd(struct tvq_bus *b, int fd, uint64_t *addr, uint32_t *data)
 	}
 	m->ip = ip;
 	m->refs = 1;
+	m->users = 1;
+	m->cancel.fn = cancel_write;
 	m->data = ++ip->msi_cookie;
 	m->blocking = !(fcntl(fd, F_GETFL) & O_NONBLOCK);
 	m->target.send = msi_send;
@@ -172,14 +202,14 @@ void inproc_msi_fd_free(struct tvq_bus *b, uint64_t addr, uint32_t data)
 		return;
 	ip->msis[m->slot] = NULL;
 	ip->free_msis[ip->n_free_msis++] = m->slot;
-	drop(m);
+	drop_user(m);
 }
 
 void inproc_msi_fini(struct inproc *ip)
 {
 	for (uint32_t i = 0; i < ip->n_msis; i++)
 		if (ip->msis[i])
-			drop(ip->msis[i]);
+			drop_user(ip->msis[i]);
 	free(ip->msis);
 	free(ip->free_msis);
 }

@@ -135,6 +135,7 @@ static void starts_at(struct ct *t, bool packed, uint16_t first)
 				  !(first & 0x8000) == (i >= (first & 0x7fff)) ? 0x8080 : 0);
 	} else {
 		tvq_put16(r.driver + 2, first);
+		tvq_put16(r.device + 2, first);
 	}
 	ct_check(t, ct_vq_index_set(q, first, first) == CT_OK, "SET 0x%x", first);
 	ct_check(t, ct_vq_index(q, &a, &u) == CT_OK && a == first && u == first, "GET after SET 0x%x: 0x%x, 0x%x",

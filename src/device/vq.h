@@ -98,6 +98,7 @@ struct tvq_vq {
 	bool leaving;			/* control waits for in_flight to be 0 */
 	bool syncing, syncing_inflight;	/* an address space waits for it */
 	bool broken;
+	bool starved;			/* work() has no means to go on: until tvq_vq_feed() */
 	bool always_poll;		/* the platform's: has no other notification */
 	bool flush_late;		/* completions wait for the turn's end */
 	struct tvq_msi msi;
@@ -165,6 +166,8 @@ static inline void tvq_vq_used(struct tvq_vq *vq, const struct tvq_chain *c, uin
 	tvq_vq_count(&vq->stats, TVQ_STAT_USED, 1);
 	vq->in_flight--;
 }
+/* For work(): what it set starved for is there again. */
+void tvq_vq_feed(struct tvq_vq *vq);
 void tvq_vq_publish(struct tvq_vq *vq);
 void tvq_vq_publish_late(struct tvq_vq *vq);
 /* Takes chains; counts them as in flight. 0 also where the ring broke. */

@@ -49,7 +49,8 @@ static bool vq_arm(struct tvq_poller *p)
 {
 	struct tvq_vq *vq = tvq_container_of(p, struct tvq_vq, poller);
 
-	if (!vq->running)
+	/* A starved queue needs no notification: it will look. */
+	if (!vq->running || vq->starved)
 		return false;
 	if (vq->always_poll)
 		return true;
@@ -65,6 +66,12 @@ static void vq_activate(struct tvq_vq *vq)
 		return;
 	tvq_ring_notify_off(&vq->ring);
 	tvq_poller_activate(vq->worker, &vq->poller);
+}
+
+void tvq_vq_feed(struct tvq_vq *vq)
+{
+	vq->starved = false;
+	vq_activate(vq);
 }
 
 void tvq_vq_kick_local(struct tvq_vq *vq)
@@ -131,6 +138,7 @@ static void vq_enter(struct tvq_msg *m)
 	struct tvq_platform *platform = vq->dev->root->platform;
 	int err = vq->ops->enter ? vq->ops->enter(vq) : 0;
 
+	vq->starved = false;
 	vq_update_running(vq, true);
 	if (platform->ops->vq_enter)
 		platform->ops->vq_enter(platform, vq);

@@ -20,8 +20,8 @@ enum { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2 };
 
 struct ctl_options {
 	bool json, pretty;
-	bool force; /* a batch goes on after an error */
-	const char *batch; /* file of commands, "-": standard input; NULL: none */
+	bool force;	     /* a batch goes on after an error */
+	const char *batch;   /* file of commands, "-": standard input; NULL: none */
 	const char *control; /* NULL: the default path */
 };
 
@@ -37,10 +37,10 @@ struct ctl_client {
 };
 
 enum ctl_kind {
-	CTL_PLAIN, /* done or not, nothing to show */
-	CTL_SHOW, /* shows a section, page by page */
+	CTL_PLAIN,     /* done or not, nothing to show */
+	CTL_SHOW,      /* shows a section, page by page */
 	CTL_SHOW_EACH, /* shows a section that is asked for device by device */
-	CTL_TRACE, /* runs until the connection ends */
+	CTL_TRACE,     /* runs until the connection ends */
 	CTL_HELP,
 };
 
@@ -52,10 +52,10 @@ struct ctl_arg {
 
 struct ctl_command {
 	const char *words[CTL_WORDS]; /* NULL: no more */
-	const char *usage; /* what follows the words */
+	const char *usage;	      /* what follows the words */
 	enum ctl_kind kind;
-	bool name, name_optional; /* a name follows the words */
-	const char *section; /* of the answer, for what shows */
+	bool name, name_optional;      /* a name follows the words */
+	const char *section;	       /* of the answer, for what shows */
 	struct ctl_arg args[CTL_ARGS]; /* "key value" pairs; a NULL key ends them */
 };
 

@@ -23,9 +23,9 @@
 
 #define TURN_REQUESTS 64
 #define IN_START      4096u
-#define OUT_HIGH      (1u << 20) /* no further request while more than this waits to be sent */
+#define OUT_HIGH      (1u << 20)   /* no further request while more than this waits to be sent */
 #define STREAM_HIGH   (256u << 10) /* events are dropped while more than this waits */
-#define KEEP	      4096u /* a larger empty buffer is given back */
+#define KEEP	      4096u	   /* a larger empty buffer is given back */
 
 #define conn_of(ptr, member)                                                                       \
 	((struct tvqd_conn *)((char *)(ptr)-offsetof(struct tvqd_conn, member)))

@@ -12,19 +12,19 @@ struct tvqd_conn {
 	struct tvqd_server *server;
 	struct tvq_watch watch;
 	struct tvq_timer timer; /* set while half a request is there */
-	struct tvq_msg again; /* goes on with requests in the next turn */
-	struct tvq_msg flush; /* sends answers at the turn's end */
-	struct tvqd_call call; /* the request under way */
+	struct tvq_msg again;	/* goes on with requests in the next turn */
+	struct tvq_msg flush;	/* sends answers at the turn's end */
+	struct tvqd_call call;	/* the request under way */
 	struct tvqd_stream *stream;
-	char *in, *out; /* NULL: empty */
-	uint32_t in_pos, in_len, in_cap; /* in[in_pos .. in_len) has not been looked at */
+	char *in, *out;			  /* NULL: empty */
+	uint32_t in_pos, in_len, in_cap;  /* in[in_pos .. in_len) has not been looked at */
 	size_t out_pos, out_len, out_cap; /* out[out_pos .. out_len) has not been sent */
 	int fd;
-	bool readable; /* recv may return something */
-	bool eof; /* nothing more comes, answers may still go */
-	bool busy; /* a request is under way */
-	bool processing; /* in conn_process() */
-	bool throttled; /* requests wait until answers have been sent */
+	bool readable;	   /* recv may return something */
+	bool eof;	   /* nothing more comes, answers may still go */
+	bool busy;	   /* a request is under way */
+	bool processing;   /* in conn_process() */
+	bool throttled;	   /* requests wait until answers have been sent */
 	unsigned int pins; /* not freed while one is set */
 	bool again_posted, flush_posted;
 	bool closing; /* nothing is read or sent any more */
@@ -38,8 +38,8 @@ struct tvqd_server {
 	struct tvqd_server_cfg cfg;
 	struct tvq_exec *exec;
 	struct tvqd_conn *oldest, **newest; /* connections that are not closing */
-	unsigned int n_clients; /* of these */
-	unsigned int n_conns; /* not yet freed */
+	unsigned int n_clients;		    /* of these */
+	unsigned int n_conns;		    /* not yet freed */
 	struct tvq_watch watch;
 	struct tvq_msg again; /* goes on accepting */
 	bool again_posted;

@@ -31,8 +31,8 @@ struct tvqd_dev {
 	uint32_t asid; /* a space of its own */
 	uint16_t num_queues, max_queue_size;
 	uint8_t state;
-	uint64_t features; /* it offers */
-	struct tvq_vhost_user *vhost_user; /* NULL: not presented */
+	uint64_t features;		    /* it offers */
+	struct tvq_vhost_user *vhost_user;  /* NULL: not presented */
 	char volume[TVQ_VOLUME_ID_LEN + 1]; /* that was asked for; empty: none */
 	char name[];
 };
@@ -44,8 +44,8 @@ struct tvqd_dev {
 struct tvqd_devices {
 	struct tvqd_dev **bucket;
 	struct tvqd_dev **slot; /* NULL: free */
-	uint32_t *free_slot; /* a stack */
-	uint32_t n_buckets; /* a power of two */
+	uint32_t *free_slot;	/* a stack */
+	uint32_t n_buckets;	/* a power of two */
 	uint32_t n_slots, cap_slots, n_free;
 	uint32_t n;
 	uint32_t presented;

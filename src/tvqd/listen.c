@@ -80,7 +80,7 @@ static int take_lock(struct tvqd_listener *l, char *err)
 
 /* Time that the socket of a daemon that was killed may outlive it: the kernel ends its io_uring, which holds
  * the socket, some time after the process. */
-#define STALE_TRIES 100
+#define STALE_TRIES    100
 #define STALE_PAUSE_US 20000
 
 static bool answers_now(const struct sockaddr_un *addr)

@@ -15,21 +15,21 @@
 
 struct tvqd_cfg {
 	char control[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* empty: no socket */
-	unsigned int workers; /* threads for data; 0: all on the control thread */
-	unsigned int n_cpus; /* 0: threads may run anywhere */
+	unsigned int workers;	    /* threads for data; 0: all on the control thread */
+	unsigned int n_cpus;	    /* 0: threads may run anywhere */
 	int cpus[TVQD_MAX_WORKERS]; /* worker i runs on cpus[i % n_cpus] */
 	uint64_t poll_ns; /* before a thread with nothing to do sleeps; UINT64_MAX: never */
 	uint32_t max_devices, max_vqs; /* 0: the device's default */
-	uint16_t queue_size; /* most entries of a queue; 0: the device's default */
-	bool packed; /* format of the transportq */
+	uint16_t queue_size;	       /* most entries of a queue; 0: the device's default */
+	bool packed;		       /* format of the transportq */
 	enum tvq_log_level log_level;
 	unsigned int max_clients; /* connections to the control socket at one time */
-	uint64_t request_ns; /* time that a client may take to send one request */
+	uint64_t request_ns;	  /* time that a client may take to send one request */
 };
 
 enum tvqd_action {
 	TVQD_RUN,
-	TVQD_EXIT, /* --help, --version: said, nothing else to do */
+	TVQD_EXIT,  /* --help, --version: said, nothing else to do */
 	TVQD_USAGE, /* a bad command line: said on stderr */
 };
 

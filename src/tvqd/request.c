@@ -16,11 +16,11 @@
 #define MAX_DEPTH 4
 
 enum kind {
-	KIND_NAME, /* max: bytes */
-	KIND_PATH, /* max: bytes */
+	KIND_NAME,   /* max: bytes */
+	KIND_PATH,   /* max: bytes */
 	KIND_NUMBER, /* min ... max */
-	KIND_SIZE, /* bytes, a multiple of 512, suffixes K M G T */
-	KIND_MASK, /* 64 bits */
+	KIND_SIZE,   /* bytes, a multiple of 512, suffixes K M G T */
+	KIND_MASK,   /* 64 bits */
 	KIND_SWITCH,
 };
 

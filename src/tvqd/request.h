@@ -51,7 +51,7 @@ enum tvqd_key {
 struct tvqd_args {
 	uint32_t have; /* bit for each key */
 	union {
-		uint64_t num; /* numbers, sizes in bytes, masks, on (1) and off (0) */
+		uint64_t num;	 /* numbers, sizes in bytes, masks, on (1) and off (0) */
 		const char *str; /* names and paths; the request's */
 	} v[TVQD_KEYS];
 };
@@ -85,7 +85,7 @@ struct tvqd_command {
 
 struct tvqd_request {
 	struct json_object *root; /* holds id and what args points to */
-	struct json_object *id; /* NULL: none */
+	struct json_object *id;	  /* NULL: none */
 	const struct tvqd_command *cmd;
 	struct tvqd_args args;
 };

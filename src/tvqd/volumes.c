@@ -252,7 +252,7 @@ static struct json_object *show_maker(const struct tvq_maker_cfg *cfg)
 
 struct listing {
 	struct json_object *list;
-	const char *name; /* only this one; NULL: all */
+	const char *name;  /* only this one; NULL: all */
 	uint64_t from, at; /* volumes counted before the makers */
 	unsigned int n;
 	bool more;

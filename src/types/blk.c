@@ -5,6 +5,11 @@
  * a pool of the worker; a worker that only has volumes that complete in place touches the same few of
  * them again and again.
  *
+ * The pool is bounded, and no queue may have more of it than it leaves to the others: as long as requests
+ * are free, one that has none gets some, however many another keeps under way. A queue that gets none is
+ * called no more (it is starved) until one of its own requests is done or, where it has none under way,
+ * until any is: then it waits in the pool's line, and each request that comes back wakes the first there.
+ *
  * Trust boundary: headers, lengths and ranges come from the driver. parse() checks all of it; a volume
  * sees only requests that lie within its capacity (struct tvq_vreq).
  */
@@ -57,6 +62,8 @@ struct blk_pool {
 	struct blk_req *free;
 	struct blk_chunk *chunks;
 	unsigned int n;
+	unsigned int in_use;
+	struct blk_queue *line, **line_tail;	/* starved, with nothing under way */
 };
 
 /* What a worker needs of a queue while it has it. */
@@ -64,7 +71,9 @@ struct blk_queue {
 	struct blk_pool *pool;
 	struct tvq_volume_channel *ch;	/* NULL: no volume */
 	struct blk *blk;
-	uint64_t capacity;		/* bytes */
+	struct tvq_vq *vq;
+	struct blk_queue *next;		/* in the pool's line */
+	bool in_line;
 	uint32_t block_mask;		/* of the volume's block size */
 	unsigned int batch;
 	bool read_only, can_discard, can_zero;
@@ -122,6 +131,7 @@ static struct blk_pool *pool_of(struct tvq_exec *e)
 	if (!p)
 		return NULL;
 	p->local.release = pool_release;
+	p->line_tail = &p->line;
 	p->os = e->os;
 	p->exec = e;
 	if (!pool_grow(p)) {
@@ -130,6 +140,16 @@ static struct blk_pool *pool_of(struct tvq_exec *e)
 	}
 	e->local[TVQ_EXEC_SLOT_REQUESTS] = &p->local;
 	return p;
+}
+
+/* What a queue with this many under way may take more of. */
+static unsigned int pool_share(const struct blk_pool *p, unsigned int n, unsigned int in_flight)
+{
+	unsigned int left = POOL_MAX - p->in_use;
+
+	if (__builtin_expect(in_flight + 2 * n <= left, 1))
+		return n;
+	return in_flight < left ? (left - in_flight + 1) / 2 : 0;
 }
 
 static unsigned int pool_get(struct blk_pool *p, struct blk_req **r, unsigned int n)
@@ -142,13 +162,53 @@ static unsigned int pool_get(struct blk_pool *p, struct blk_req **r, unsigned in
 		r[i] = p->free;
 		p->free = r[i]->next;
 	}
+	p->in_use += i;
 	return i;
+}
+
+static void line_leave(struct blk_queue *q)
+{
+	struct blk_pool *p = q->pool;
+	struct blk_queue **at = &p->line;
+
+	if (!q->in_line)
+		return;
+	while (*at != q)
+		at = &(*at)->next;
+	*at = q->next;
+	if (!q->next)
+		p->line_tail = at;
+	q->in_line = false;
+}
+
+static void starve(struct blk_queue *q)
+{
+	q->vq->starved = true;
+	if (q->vq->in_flight || q->in_line)
+		return;
+	q->next = NULL;
+	*q->pool->line_tail = q;
+	q->pool->line_tail = &q->next;
+	q->in_line = true;
+}
+
+static void pool_wake(struct blk_pool *p)
+{
+	struct blk_queue *q;
+
+	/* One that does not run now looks by itself when it does again. */
+	do {
+		q = p->line;
+		line_leave(q);
+		tvq_vq_feed(q->vq);
+	} while (!q->vq->running && p->line);
 }
 
 static inline void pool_put(struct blk_pool *p, struct blk_req *r)
 {
 	r->next = p->free;
 	p->free = r;
+	p->in_use--;
 }
 
 /* ---- answers ---- */
@@ -178,13 +238,18 @@ static inline void finish(struct blk_queue *q, struct blk_req *r, uint8_t status
 	uint32_t written = status == BLK_S_OK ? r->written : 0;
 
 	*r->status = status;
+	/* One that failed may have written some of it before. */
 	if (__builtin_expect(vq->view.log != NULL, 0))
-		log_request(r, written);
+		log_request(r, r->written);
 	if (__builtin_expect(status != BLK_S_OK, 0))
 		tvq_vq_count(&vq->stats, TVQ_STAT_ERRORS, 1);
 	tvq_vq_count(&vq->stats, TVQ_STAT_BYTES_WRITTEN, written + 1);
 	tvq_vq_used(vq, &r->chain, written + 1);
 	pool_put(q->pool, r);
+	if (__builtin_expect(vq->starved, 0))
+		tvq_vq_feed(vq);
+	if (__builtin_expect(q->pool->line != NULL, 0))
+		pool_wake(q->pool);
 }
 
 static uint8_t wire_status(int err)
@@ -247,10 +312,12 @@ static uint32_t write_back(struct blk_req *r, const void *data, uint32_t n)
 static bool in_range(const struct blk_queue *q, uint64_t sector, uint64_t len)
 {
 	uint64_t offset = sector * TVQ_SECTOR_SIZE;
+	/* Pairs with the owner's resize. */
+	uint64_t capacity = atomic_load_explicit(&q->blk->capacity, memory_order_acquire);
 
 	if (sector > UINT64_MAX / TVQ_SECTOR_SIZE || (offset | len) & q->block_mask)
 		return false;
-	return offset <= q->capacity && len <= q->capacity - offset;
+	return offset <= capacity && len <= capacity - offset;
 }
 
 /* The parsers below return BLK_S_OK with a request that is to be submitted, or how it was answered. */
@@ -416,14 +483,25 @@ static unsigned int blk_work(struct tvq_vq *vq)
 
 	if (!tvq_ring_has_work(&vq->ring))
 		return 0;
-	n = pool_get(q->pool, r, q->batch);
+	n = pool_get(q->pool, r, pool_share(q->pool, q->batch, vq->in_flight));
+	if (__builtin_expect(!n, 0)) {
+		starve(q);
+		return 0;
+	}
+	if (__builtin_expect(vq->starved, 0)) {
+		vq->starved = false;
+		line_leave(q);
+	}
 	for (unsigned int i = 0; i < n; i++)
 		chains[i] = &r[i]->chain;
-	got = n ? tvq_vq_take(vq, chains, n) : 0;
+	got = tvq_vq_take(vq, chains, n);
 	while (n > got)
 		pool_put(q->pool, r[--n]);
-	if (!got)
+	if (!got) {
+		if (q->pool->line)
+			pool_wake(q->pool);	/* it may have been woken in vain */
 		return 0;
+	}
 	m = start_batch(q, vq, r, got, v);
 	if (m)
 		q->ch->volume->ops->submit(q->ch, v, m);
@@ -446,6 +524,7 @@ static int blk_enter(struct tvq_vq *vq)
 	if (!q)
 		return -ENOMEM;
 	q->blk = b;
+	q->vq = vq;
 	q->batch = BATCH;
 	q->pool = pool_of(vq->worker);
 	if (!q->pool)
@@ -453,7 +532,6 @@ static int blk_enter(struct tvq_vq *vq)
 	if (!err && b->volume) {
 		const struct tvq_volume_limits *l = &b->volume->limits;
 
-		q->capacity = l->capacity;
 		q->block_mask = l->block_size - 1;
 		q->read_only = l->read_only || dev->offered & TVQ_BIT(BLK_F_RO);
 		q->can_discard = l->can_discard;
@@ -474,6 +552,9 @@ static void blk_leave(struct tvq_vq *vq)
 
 	if (!q)
 		return;
+	line_leave(q);
+	if (q->pool->line)
+		pool_wake(q->pool);
 	if (q->ch)
 		q->ch->volume->ops->close(q->ch);
 	vq->dev->root->os->free(q, sizeof(*q));

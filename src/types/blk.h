@@ -79,6 +79,7 @@ _Static_assert(sizeof(struct blk_config) <= TVQ_TYPE_CONFIG_MAX, "fits");
 struct blk {
 	struct tvq_volume *volume;	/* NULL: the outermost device, which has none */
 	atomic_bool write_through;	/* each write is stable before it is used */
+	_Atomic uint64_t capacity;	/* bytes that requests may reach: what is told, and is there */
 	uint8_t writeback0;		/* config's writeback after a reset */
 	struct tvq_claim claim;
 	struct tvq_device *dev;

@@ -120,6 +120,7 @@ static int fill_config(struct tvq_device *dev, const struct tvq_type_cfg *cfg,
 	if (blk_size < l->block_size || l->capacity % blk_size)
 		return -EINVAL;
 	tvq_put64(&c->capacity, l->capacity / TVQ_SECTOR_SIZE);
+	atomic_store_explicit(&b->capacity, l->capacity, memory_order_relaxed);
 	if (dev->offered & TVQ_BIT(BLK_F_SEG_MAX))
 		tvq_put32(&c->seg_max, tvq_get32(&a->seg_max) ? tvq_get32(&a->seg_max) : BLK_SEG_MAX);
 	if (dev->offered & TVQ_BIT(BLK_F_BLK_SIZE))
@@ -240,10 +241,15 @@ static int blk_config_set(struct tvq_device *dev, uint32_t offset, uint32_t size
 static int blk_resize(struct tvq_device *dev, uint64_t capacity)
 {
 	struct blk_config *c = (void *)dev->config;
+	struct blk *b = dev->type_data;
 
 	if (capacity % TVQ_SECTOR_SIZE || capacity / TVQ_SECTOR_SIZE < tvq_get64(&c->capacity))
 		return -EINVAL;
 	tvq_put64(&c->capacity, capacity / TVQ_SECTOR_SIZE);
+	/* Before the driver hears of it. A volume does not check ranges: they end where it does. */
+	if (b->volume && capacity > b->volume->limits.capacity)
+		capacity = b->volume->limits.capacity;
+	atomic_store_explicit(&b->capacity, capacity, memory_order_release);
 	tvq_device_config_changed(dev);
 	return 0;
 }

@@ -18,7 +18,7 @@
 
 /* Longer than anything takes; what waits for longer has failed. */
 #define PATIENCE_MS 60000
-#define MAX_WORDS 64
+#define MAX_WORDS   64
 
 void lab_open(struct lab *l)
 {

@@ -18,11 +18,11 @@
 #include <tvqd/tvqd.h>
 
 struct lab {
-	char dir[64];		/* a directory of the test's own */
-	char control[96];	/* in it */
-	pid_t pid;		/* of the daemon; 0: none */
-	int log_fd;		/* its standard error */
-	char log[65536];	/* what has been read of it */
+	char dir[64];	  /* a directory of the test's own */
+	char control[96]; /* in it */
+	pid_t pid;	  /* of the daemon; 0: none */
+	int log_fd;	  /* its standard error */
+	char log[65536];  /* what has been read of it */
 	size_t log_len;
 };
 

@@ -28,7 +28,7 @@ static int close_lab(void **state)
 	return 0;
 }
 
-#define CTL(l, ...) lab_ctl((l), NULL, out, err, __VA_ARGS__, NULL)
+#define CTL(l, ...)	    lab_ctl((l), NULL, out, err, __VA_ARGS__, NULL)
 #define BATCH(l, text, ...) lab_ctl((l), (text), out, err, "-batch", "-", __VA_ARGS__)
 
 static void ok(int status)
@@ -54,11 +54,13 @@ static void output_looks_as_the_vdpa_tool_does(void **state)
 	ok(CTL(l, "dev", "add", "name", "d", "mgmtdev", "mgmt0", "class", "block", "volume", "v"));
 	assert_string_equal(out, "");
 	ok(CTL(l, "dev", "show"));
-	assert_string_equal(out, "d: type block mgmtdev mgmt0 vendor_id 6900 max_vqs 1 max_vq_size 1024 "
-				 "device_id 1 volume v\n");
+	assert_string_equal(out,
+			    "d: type block mgmtdev mgmt0 vendor_id 6900 max_vqs 1 max_vq_size 1024 "
+			    "device_id 1 volume v\n");
 	ok(CTL(l, "-j", "dev", "show", "d"));
-	assert_string_equal(out, "{\"dev\":{\"d\":{\"type\":\"block\",\"mgmtdev\":\"mgmt0\",\"vendor_id\":6900,"
-				 "\"max_vqs\":1,\"max_vq_size\":1024,\"device_id\":1,\"volume\":\"v\"}}}\n");
+	assert_string_equal(
+		out, "{\"dev\":{\"d\":{\"type\":\"block\",\"mgmtdev\":\"mgmt0\",\"vendor_id\":6900,"
+		     "\"max_vqs\":1,\"max_vq_size\":1024,\"device_id\":1,\"volume\":\"v\"}}}\n");
 	ok(CTL(l, "-jp", "volume", "show", "v"));
 	assert_holds(out, "{\n  \"volume\": {\n    \"v\": {\n      \"type\": \"null\",\n");
 	ok(CTL(l, "mgmtdev", "show"));
@@ -68,8 +70,9 @@ static void output_looks_as_the_vdpa_tool_does(void **state)
 	assert_int_equal(strncmp(out, "d: capacity 2048 ", 17), 0);
 	assert_holds(out, "\n  negotiated_features\n");
 	ok(CTL(l, "dev", "vstats", "show", "d"));
-	assert_string_equal(out, "d: qidx 0 queue_type request notifications 0 interrupts 0 taken 0 used 0 "
-				 "bytes_read 0 bytes_written 0 errors 0 drops 0\n");
+	assert_string_equal(
+		out, "d: qidx 0 queue_type request notifications 0 interrupts 0 taken 0 used 0 "
+		     "bytes_read 0 bytes_written 0 errors 0 drops 0\n");
 }
 
 static void words_may_be_shortened_while_they_are_unambiguous(void **state)
@@ -98,12 +101,17 @@ static void unknown_words_are_refused_with_those_there_are(void **state)
 {
 	struct lab *l = *state;
 
-	failed(CTL(l, "volumes"), CTL_USAGE, "no object 'volumes'; there are: mgmtdev, dev, volume, trace, help");
-	failed(CTL(l, "dev", "fly"), CTL_USAGE, "dev: no command 'fly'; there are: show, add, del, config, vstats");
-	failed(CTL(l, "dev", "config", "set"), CTL_USAGE, "dev config: no command 'set'; there are: show");
-	failed(CTL(l, "dev", "add", "nome", "d"), CTL_USAGE, "no argument 'nome'; there are: name, ");
+	failed(CTL(l, "volumes"), CTL_USAGE,
+	       "no object 'volumes'; there are: mgmtdev, dev, volume, trace, help");
+	failed(CTL(l, "dev", "fly"), CTL_USAGE,
+	       "dev: no command 'fly'; there are: show, add, del, config, vstats");
+	failed(CTL(l, "dev", "config", "set"), CTL_USAGE,
+	       "dev config: no command 'set'; there are: show");
+	failed(CTL(l, "dev", "add", "nome", "d"), CTL_USAGE,
+	       "no argument 'nome'; there are: name, ");
 	failed(CTL(l, "dev", "add", "name"), CTL_USAGE, "name needs a value");
-	failed(CTL(l, "dev", "add", "name", "a", "name", "b"), CTL_USAGE, "name 'b': it is given twice");
+	failed(CTL(l, "dev", "add", "name", "a", "name", "b"), CTL_USAGE,
+	       "name 'b': it is given twice");
 	failed(CTL(l, "dev", "del"), CTL_USAGE, "a name is missing");
 	failed(CTL(l, "dev", "del", "a", "b"), CTL_USAGE, "unexpected 'b'");
 	failed(CTL(l, "--wrong"), CTL_USAGE, "--help");
@@ -145,14 +153,16 @@ static void daemon_that_is_not_there_is_said(void **state)
 
 static void batch_does_its_lines_in_order(void **state)
 {
-	ok(BATCH(*state, "# a comment\n\n"
-			 "volume add name v null 1M # another\r\n"
-			 "  volume add name w null '2M'\n"
-			 "dev add name d mgmtdev \"mgmt0\" class block volume w\n"
-			 "dev show d\n"
-			 "dev del d\n"
-			 "volume del w\n"
-			 "volume show", NULL));
+	ok(BATCH(*state,
+		 "# a comment\n\n"
+		 "volume add name v null 1M # another\r\n"
+		 "  volume add name w null '2M'\n"
+		 "dev add name d mgmtdev \"mgmt0\" class block volume w\n"
+		 "dev show d\n"
+		 "dev del d\n"
+		 "volume del w\n"
+		 "volume show",
+		 NULL));
 	assert_holds(out, "d: type block");
 	assert_holds(out, "volume w\n");
 	assert_holds(out, "\nv: type null");
@@ -163,8 +173,9 @@ static void batch_stops_at_its_first_error_and_names_the_line(void **state)
 {
 	struct lab *l = *state;
 
-	failed(BATCH(l, "volume add name a null 1M\nvolume del x\nvolume add name b null 1M\n", NULL), CTL_FAILED,
-	       "tvqctl: standard input:2: no volume 'x'");
+	failed(BATCH(l, "volume add name a null 1M\nvolume del x\nvolume add name b null 1M\n",
+		     NULL),
+	       CTL_FAILED, "tvqctl: standard input:2: no volume 'x'");
 	assert_int_equal(strchr(err, '\n')[1], '\0');
 	ok(CTL(l, "volume", "show", "a"));
 	failed(CTL(l, "volume", "show", "b"), CTL_FAILED, "no volume 'b'");
@@ -179,8 +190,9 @@ static void forced_batch_goes_on_after_errors(void **state)
 {
 	struct lab *l = *state;
 
-	failed(BATCH(l, "volume del x\nfly\nvolume add name b null 1M\ndev show y\nvolume del z\n", "--force",
-		     NULL), CTL_FAILED, "standard input:1: no volume 'x'");
+	failed(BATCH(l, "volume del x\nfly\nvolume add name b null 1M\ndev show y\nvolume del z\n",
+		     "--force", NULL),
+	       CTL_FAILED, "standard input:1: no volume 'x'");
 	assert_holds(err, "standard input:2: no object 'fly'");
 	assert_holds(err, "standard input:4: no device 'y'");
 	assert_holds(err, "standard input:5: no volume 'z'");

@@ -25,7 +25,9 @@ static int open_small_lab(void **state)
 	*state = &lab;
 	lab_open(&lab);
 	return lab_start(&lab, "--max-devices", "2", "--max-vqs", "3", "--queue-size", "64",
-			 "--transportq", "packed", "--workers", "0", NULL) ? 0 : -1;
+			 "--transportq", "packed", "--workers", "0", NULL)
+		       ? 0
+		       : -1;
 }
 
 static int close_lab(void **state)
@@ -37,16 +39,16 @@ static int close_lab(void **state)
 #define ADD(name, more)                                                                            \
 	"{\"cmd\":\"dev add\",\"args\":{\"name\":\"" name                                          \
 	"\",\"mgmtdev\":\"mgmt0\",\"class\":\"block\"" more "}}"
-#define DEL(name) "{\"cmd\":\"dev del\",\"args\":{\"name\":\"" name "\"}}"
-#define SHOW(name) "{\"cmd\":\"dev show\",\"args\":{\"name\":\"" name "\"}}"
-#define CONFIG(name) "{\"cmd\":\"dev config show\",\"args\":{\"name\":\"" name "\"}}"
-#define VOLUME(name, more)                                                                         \
-	"{\"cmd\":\"volume add\",\"args\":{\"name\":\"" name "\"," more "}}"
-#define VOLUME_DEL(name) "{\"cmd\":\"volume del\",\"args\":{\"name\":\"" name "\"}}"
-#define VOLUME_SHOW(name) "{\"cmd\":\"volume show\",\"args\":{\"name\":\"" name "\"}}"
+#define DEL(name)	   "{\"cmd\":\"dev del\",\"args\":{\"name\":\"" name "\"}}"
+#define SHOW(name)	   "{\"cmd\":\"dev show\",\"args\":{\"name\":\"" name "\"}}"
+#define CONFIG(name)	   "{\"cmd\":\"dev config show\",\"args\":{\"name\":\"" name "\"}}"
+#define VOLUME(name, more) "{\"cmd\":\"volume add\",\"args\":{\"name\":\"" name "\"," more "}}"
+#define VOLUME_DEL(name)   "{\"cmd\":\"volume del\",\"args\":{\"name\":\"" name "\"}}"
+#define VOLUME_SHOW(name)  "{\"cmd\":\"volume show\",\"args\":{\"name\":\"" name "\"}}"
 
 /* fmt takes the path. */
-__attribute__((format(printf, 3, 0))) static void ask_with_path(char *buf, size_t size, const char *fmt, const char *path)
+__attribute__((format(printf, 3, 0))) static void ask_with_path(char *buf, size_t size,
+								const char *fmt, const char *path)
 {
 	snprintf(buf, size, fmt, path);
 }
@@ -56,8 +58,10 @@ static void device_shows_what_was_asked_for(void **state)
 	struct lab *l = *state;
 
 	lab_ok(l, VOLUME("v", "\"ram\":\"8M\""), NULL);
-	lab_ok(l, ADD("d", ",\"volume\":\"v\",\"num_queues\":\"3\",\"blk_size\":4096"), "\"device_id\":");
-	lab_ok(l, SHOW("d"), "\"type\":\"block\",\"mgmtdev\":\"mgmt0\",\"vendor_id\":6900,\"max_vqs\":3");
+	lab_ok(l, ADD("d", ",\"volume\":\"v\",\"num_queues\":\"3\",\"blk_size\":4096"),
+	       "\"device_id\":");
+	lab_ok(l, SHOW("d"),
+	       "\"type\":\"block\",\"mgmtdev\":\"mgmt0\",\"vendor_id\":6900,\"max_vqs\":3");
 	lab_ok(l, SHOW("d"), "\"volume\":\"v\"");
 	lab_ok(l, CONFIG("d"), "\"capacity\":16384");
 	lab_ok(l, CONFIG("d"), "\"blk_size\":4096");
@@ -146,7 +150,8 @@ static void volume_in_use_is_refused_and_its_user_named(void **state)
 
 	lab_ok(l, VOLUME("v", "\"null\":\"1M\""), NULL);
 	lab_ok(l, ADD("first", ",\"volume\":\"v\""), NULL);
-	lab_refused(l, ADD("second", ",\"volume\":\"v\""), "volume 'v' is in use by device 'first'");
+	lab_refused(l, ADD("second", ",\"volume\":\"v\""),
+		    "volume 'v' is in use by device 'first'");
 	lab_refused(l, VOLUME_DEL("v"), "volume 'v' is in use by device 'first'");
 	lab_ok(l, DEL("first"), NULL);
 	lab_ok(l, ADD("second", ",\"volume\":\"v\""), NULL);
@@ -197,18 +202,23 @@ static void image_that_is_not_there_is_refused(void **state)
 static void class_that_mgmt0_has_not_is_refused(void **state)
 {
 	struct lab *l = *state;
-	static const char net[] = "{\"cmd\":\"dev add\",\"args\":{\"name\":\"d\",\"mgmtdev\":\"mgmt0\","
-				  "\"class\":\"net\"}}";
+	static const char net[] =
+		"{\"cmd\":\"dev add\",\"args\":{\"name\":\"d\",\"mgmtdev\":\"mgmt0\","
+		"\"class\":\"net\"}}";
 
 	/* It is mgmt0 that says so: what it lists is what is refused or taken. */
 	if (strstr(lab_ask(l, "{\"cmd\":\"mgmtdev show\"}"), "\"net\""))
 		lab_ok(l, net, NULL);
 	else
 		lab_refused(l, net, "class 'net': mgmt0 creates no network devices; it has: block");
-	lab_refused(l, "{\"cmd\":\"dev add\",\"args\":{\"name\":\"d\",\"mgmtdev\":\"mgmt0\","
-		       "\"class\":\"gpu\"}}", "class 'gpu' is not known");
-	lab_refused(l, "{\"cmd\":\"dev add\",\"args\":{\"name\":\"d\",\"mgmtdev\":\"mgmt1\","
-		       "\"class\":\"block\"}}", "mgmtdev 'mgmt1': there is only mgmt0");
+	lab_refused(l,
+		    "{\"cmd\":\"dev add\",\"args\":{\"name\":\"d\",\"mgmtdev\":\"mgmt0\","
+		    "\"class\":\"gpu\"}}",
+		    "class 'gpu' is not known");
+	lab_refused(l,
+		    "{\"cmd\":\"dev add\",\"args\":{\"name\":\"d\",\"mgmtdev\":\"mgmt1\","
+		    "\"class\":\"block\"}}",
+		    "mgmtdev 'mgmt1': there is only mgmt0");
 }
 
 static void features_that_cannot_be_are_refused_with_what_could(void **state)
@@ -217,8 +227,10 @@ static void features_that_cannot_be_are_refused_with_what_could(void **state)
 
 	lab_refused(l, ADD("d", ",\"features\":\"0x300000001\""), "mgmt0 cannot offer 0x1;");
 	lab_refused(l, ADD("d", ",\"features\":\"0x100000000\""), "required: 0x300000000");
-	lab_refused(l, ADD("d", ",\"features\":\"0x300000000\",\"readonly\":\"on\""), "needs RO, bit 5");
-	lab_refused(l, ADD("d", ",\"features\":\"0x300000000\",\"num_queues\":2"), "needs MQ, bit 12");
+	lab_refused(l, ADD("d", ",\"features\":\"0x300000000\",\"readonly\":\"on\""),
+		    "needs RO, bit 5");
+	lab_refused(l, ADD("d", ",\"features\":\"0x300000000\",\"num_queues\":2"),
+		    "needs MQ, bit 12");
 	lab_refused(l, ADD("d", ",\"num_queues\":65"), "at most 64");
 	lab_refused(l, ADD("d", ",\"blk_size\":1000"), "expected 512, 1024, 2048 or 4096");
 	lab_ok(l, ADD("d", ",\"features\":\"0x300000000\""), NULL);
@@ -257,13 +269,14 @@ static void listing_shows_each_device_once(void **state)
 	for (bool more = true; more;) {
 		struct json_object *root, *ok, *dev, *next;
 
-		snprintf(request, sizeof(request), "{\"cmd\":\"dev show\",\"args\":{\"from\":%lld}}\n",
-			 (long long)from);
+		snprintf(request, sizeof(request),
+			 "{\"cmd\":\"dev show\",\"args\":{\"from\":%lld}}\n", (long long)from);
 		lab_send(fd, request);
 		root = json_tokener_parse(lab_line(fd));
 		assert_true(json_object_object_get_ex(root, "ok", &ok));
 		assert_true(json_object_object_get_ex(ok, "dev", &dev));
-		json_object_object_foreach(dev, name, value) {
+		json_object_object_foreach(dev, name, value)
+		{
 			int i;
 
 			(void)value;
@@ -310,7 +323,8 @@ static void pool_that_was_added_makes_the_volumes(void **state)
 
 	snprintf(dir, sizeof(dir), "%s/pool", l->dir);
 	assert_int_equal(mkdir(dir, 0700), 0);
-	ask_with_path(request, sizeof(request), VOLUME("thin", "\"pool\":\"%s\",\"size\":\"3M\""), dir);
+	ask_with_path(request, sizeof(request), VOLUME("thin", "\"pool\":\"%s\",\"size\":\"3M\""),
+		      dir);
 	lab_ok(l, request, NULL);
 	lab_ok(l, VOLUME_SHOW("thin"), "\"type\":\"pool\"");
 	lab_ok(l, ADD("d", ""), NULL);
@@ -341,7 +355,8 @@ static void arguments_that_do_not_go_together_are_refused(void **state)
 
 	lab_refused(l, VOLUME("v", "\"ram\":512,\"null\":512"), "needs one of file PATH");
 	lab_refused(l, VOLUME("v", "\"ram\":512,\"direct\":\"on\""), "direct does not go with ram");
-	lab_refused(l, VOLUME("v", "\"pool\":\"/tmp\",\"readonly\":\"on\""), "readonly does not go with pool");
+	lab_refused(l, VOLUME("v", "\"pool\":\"/tmp\",\"readonly\":\"on\""),
+		    "readonly does not go with pool");
 	lab_refused(l, VOLUME("a-name-of-more-than-20", "\"ram\":512"), "at most 20");
 }
 

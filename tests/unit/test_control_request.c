@@ -32,9 +32,11 @@ static void request_becomes_a_command_with_checked_arguments(void **state)
 	struct tvqd_request rq;
 
 	(void)state;
-	assert_int_equal(parse(&rq, "{\"id\":5,\"cmd\":\"dev add\",\"args\":{\"name\":\"d0\",\"mgmtdev\":"
-				    "\"mgmt0\",\"class\":\"block\",\"capacity\":\"2G\",\"readonly\":true,"
-				    "\"features\":\"0x300000000\",\"vhost-user\":\"/run/d0\"}} "), 0);
+	assert_int_equal(
+		parse(&rq, "{\"id\":5,\"cmd\":\"dev add\",\"args\":{\"name\":\"d0\",\"mgmtdev\":"
+			   "\"mgmt0\",\"class\":\"block\",\"capacity\":\"2G\",\"readonly\":true,"
+			   "\"features\":\"0x300000000\",\"vhost-user\":\"/run/d0\"}} "),
+		0);
 	assert_string_equal(rq.cmd->name, "dev add");
 	assert_int_equal(json_object_get_int(rq.id), 5);
 	assert_string_equal(tvqd_str(&rq.args, TVQD_NAME), "d0");
@@ -54,14 +56,17 @@ static void malformed_requests_are_refused_with_the_reason(void **state)
 	refused("nonsense", "bad JSON");
 	refused("{\"cmd\":\"dev show\"", "it ends in the middle");
 	refused("{\"cmd\":\"dev show\"}}", "something follows the object at byte 18");
-	refused("{\"cmd\":\"dev show\",\"args\":{\"name\":{\"a\":{\"b\":{\"c\":1}}}}}", "nesting too deep");
+	refused("{\"cmd\":\"dev show\",\"args\":{\"name\":{\"a\":{\"b\":{\"c\":1}}}}}",
+		"nesting too deep");
 	refused("{}", "needs \"cmd\"");
 	refused("{\"cmd\":1}", "needs \"cmd\"");
 	refused("{\"cmd\":\"dev show\",\"arg\":{}}", "unknown member 'arg'");
 	refused("{\"cmd\":\"dev show\",\"args\":[]}", "args: expected a JSON object");
 	refused("{\"id\":{},\"cmd\":\"dev show\"}", "id: expected");
-	refused("{\"cmd\":\"trace\",\"args\":{\"x\":1}}", "trace has no argument 'x'; it takes none");
-	refused("{\"cmd\":\"dev del\",\"args\":{\"nam\":\"d\"}}", "no argument 'nam'; it takes name");
+	refused("{\"cmd\":\"trace\",\"args\":{\"x\":1}}",
+		"trace has no argument 'x'; it takes none");
+	refused("{\"cmd\":\"dev del\",\"args\":{\"nam\":\"d\"}}",
+		"no argument 'nam'; it takes name");
 	refused("{\"cmd\":\"dev add\",\"args\":{\"name\":\"d\"}}", "dev add needs mgmtdev class");
 	refused("{\"cmd\":\"dev del\",\"args\":{\"name\":\"\xff\"}}", "bad JSON");
 }
@@ -143,7 +148,8 @@ static void names_and_paths_are_taken_within_their_bounds_only(void **state)
 	not_taken(TVQD_NAME, "\"a/b\"", "'a/b'");
 	not_taken(TVQD_NAME, "\"-a\"", "not starting with -");
 	not_taken(TVQD_NAME, "\"a\\u0000b\"", "it holds a NUL");
-	not_taken(TVQD_NAME, "\"0123456789012345678901234567890123456789012345678901234567890123\"", "63");
+	not_taken(TVQD_NAME, "\"0123456789012345678901234567890123456789012345678901234567890123\"",
+		  "63");
 	assert_int_equal(value(TVQD_VOLUME, "\"01234567890123456789\"", &num), 0);
 	not_taken(TVQD_VOLUME, "\"012345678901234567890\"", "expected 1 to 20");
 	not_taken(TVQD_VHOST_USER, "\"rel.sock\"", "expected an absolute path");
@@ -172,12 +178,24 @@ static enum tvqd_action options(struct tvqd_cfg *cfg, const char *a, const char 
 static void options_are_taken_within_their_bounds_only(void **state)
 {
 	static const char *const wrong[][2] = {
-		{ "--workers", "65" },	   { "--workers", "1@" },	 { "--workers", "1@a" },
-		{ "--workers", "1@2-1" },  { "--workers", "1@1," },	 { "--workers", "-1" },
-		{ "--workers", "" },	   { "--poll-us", "1000001" },	 { "--poll-us", "never" },
-		{ "--queue-size", "100" }, { "--queue-size", "65536" },	 { "--queue-size", "0" },
-		{ "--max-devices", "0" },  { "--max-vqs", "4294967296" }, { "--transportq", "round" },
-		{ "--log-level", "loud" }, { "--control", "" },		 { "--unknown", NULL },
+		{ "--workers", "65" },
+		{ "--workers", "1@" },
+		{ "--workers", "1@a" },
+		{ "--workers", "1@2-1" },
+		{ "--workers", "1@1," },
+		{ "--workers", "-1" },
+		{ "--workers", "" },
+		{ "--poll-us", "1000001" },
+		{ "--poll-us", "never" },
+		{ "--queue-size", "100" },
+		{ "--queue-size", "65536" },
+		{ "--queue-size", "0" },
+		{ "--max-devices", "0" },
+		{ "--max-vqs", "4294967296" },
+		{ "--transportq", "round" },
+		{ "--log-level", "loud" },
+		{ "--control", "" },
+		{ "--unknown", NULL },
 		{ "word", NULL },
 	};
 	struct tvqd_cfg cfg;
