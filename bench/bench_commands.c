@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <tvq/driver.h>
 #include <tvq/inproc.h>
@@ -233,11 +234,23 @@ static void grow(struct bench *b, unsigned int n)
 	}
 }
 
-static size_t in_use(void)
+static size_t heap(void)
 {
 	struct mallinfo2 m = mallinfo2();
 
 	return m.uordblks + m.hblkhd;
+}
+
+/* Of the process, in bytes: devices are not in the heap. */
+static size_t resident(void)
+{
+	unsigned long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	if (!f || fscanf(f, "%*u %lu", &pages) != 1)
+		fail("/proc/self/statm");
+	fclose(f);
+	return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 /* Without the volume that is made for each: measured alone and taken off. */
@@ -249,19 +262,19 @@ static void memory(struct bench *b, unsigned int from, unsigned int to)
 
 	if (!is_wanted("memory"))
 		return;
-	before = in_use();
+	before = heap();
 	for (int i = 0; i < 256; i++) {
 		v[i] = tvq_volume_null("x", 1 << 20, false, why);
 		if (!v[i])
 			fail(why);
 	}
-	volume = (in_use() - before) / 256;
+	volume = (heap() - before) / 256;
 	for (int i = 0; i < 256; i++)
 		tvq_volume_put(v[i]);
 	grow(b, from);
-	before = in_use();
+	before = resident();
 	grow(b, to);
-	all = (in_use() - before) / (to - from);
+	all = (resident() - before) / (to - from);
 	report("memory/idle-device", "bytes", (double)(all - volume), false);
 	report("memory/its-null-volume", "bytes", (double)volume, false);
 }

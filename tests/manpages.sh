@@ -61,7 +61,9 @@ commands() {
 
 for program in "$bin"/*; do
 	name=${program##*/}
-	[ -f "$program" ] && [ -x "$program" ] || continue
+	if [ ! -f "$program" ] || [ ! -x "$program" ]; then
+		continue
+	fi
 	page=$(ls "$docs/$name".[18] 2>/dev/null || true)
 	if [ -z "$page" ]; then
 		report 1 "$name has a manual page"

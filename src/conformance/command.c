@@ -53,6 +53,10 @@ void ct_send_chain(struct ct *t, struct ct_chain *c)
 	if (c->in)
 		memset(c->in, 0xa5, c->in_len);
 	c->used = false;
+	if (t->via) {
+		out_iova += t->via->shift;
+		in_iova += t->via->shift;
+	}
 	cut(t, &p, out_iova, c->out_len, c->out_cuts);
 	n_out = p.n;
 	cut(t, &p, in_iova, c->in_len, c->in_cuts);
@@ -97,9 +101,8 @@ uint32_t ct_ack(const struct ct_chain *c)
 struct ct_chain *ct_start(struct ct *t, uint64_t id, uint16_t class, uint16_t command, const void *out,
 			  uint32_t out_len, uint32_t in_len)
 {
-	uint64_t ignored;
-	struct ct_chain *c = ct_alloc(t, sizeof(*c), 8, &ignored);
-	uint8_t *buf = ct_alloc(t, sizeof(struct virtio_transportq_ctrl) + out_len, 8, &ignored);
+	struct ct_chain *c = ct_own(t, sizeof(*c));
+	uint8_t *buf = ct_own(t, sizeof(struct virtio_transportq_ctrl) + out_len);
 	struct virtio_transportq_ctrl *h = (void *)buf;
 
 	tvq_put64(&h->device_id, id);
@@ -117,7 +120,7 @@ struct ct_chain *ct_start(struct ct *t, uint64_t id, uint16_t class, uint16_t co
 uint32_t ct_command(struct ct *t, uint64_t id, uint16_t class, uint16_t command, const void *out,
 		    uint32_t out_len, void *in, uint32_t in_len)
 {
-	size_t mark = t->dma_used;
+	size_t mark = t->dma_used, own_mark = t->own_used;
 	struct ct_chain *c = ct_start(t, id, class, command, out, out_len, in_len);
 	uint32_t ack;
 
@@ -132,8 +135,10 @@ uint32_t ct_command(struct ct *t, uint64_t id, uint16_t class, uint16_t command,
 		memcpy(in, c->in + 4, in_len);
 	}
 	/* A chain that never came back keeps its memory. */
-	if (c->used)
+	if (c->used) {
 		t->dma_used = mark;
+		t->own_used = own_mark;
+	}
 	return ack;
 }
 

@@ -100,6 +100,8 @@ struct ct {
 	uint8_t *dma;			/* CT_DMA bytes for the test's use, in space 0 */
 	uint64_t dma_iova;
 	size_t dma_used;
+	uint8_t *own;			/* CT_OWN bytes that no device reaches: the suite's own state */
+	size_t own_used;
 
 	struct ct_vq *via;		/* commands go there: a nested manager's transportq; NULL: its own */
 	uint64_t shift;			/* new queues: an address in their space, less the one in space 0 */
@@ -113,6 +115,7 @@ struct ct {
 };
 
 #define CT_DMA (4u << 20)
+#define CT_OWN (8u << 20)
 #define CT_WAIT_NS 4000000000ull
 
 /* Ends the test. */
@@ -148,6 +151,8 @@ void ct_end_test(struct ct *t);
 
 /* DMA memory in space 0, zeroed; freed at the test's end. */
 void *ct_alloc(struct ct *t, size_t size, size_t align, uint64_t *iova);
+/* Memory that the device does not reach, zeroed; freed at the test's end. */
+void *ct_own(struct ct *t, size_t size);
 /* Lets the device work: one turn of the control executor. */
 void ct_turn(struct ct *t);
 /* Turns for that long. */

@@ -130,8 +130,7 @@ struct ct_vq *ct_vq_new(struct ct *t, uint64_t id, uint16_t index, uint16_t size
 		.indirect = false,
 		.size = size,
 	};
-	uint64_t ignored;
-	struct ct_vq *q = ct_alloc(t, sizeof(*q), 8, &ignored);
+	struct ct_vq *q = ct_own(t, sizeof(*q));
 
 	q->t = t;
 	q->id = id;
@@ -189,8 +188,7 @@ struct ct_vq *ct_up(struct ct *t, uint64_t id, uint64_t features, uint16_t size)
 
 struct ct_io *ct_io_start(struct ct_vq *q, uint32_t type, uint64_t sector, uint32_t len)
 {
-	uint64_t ignored;
-	struct ct_io *io = ct_alloc(q->t, sizeof(*io), 8, &ignored);
+	struct ct_io *io = ct_own(q->t, sizeof(*io));
 	bool to_device = type & 1;
 	struct tvq_sg sg[3];
 	unsigned int n = 0;

@@ -2,6 +2,7 @@
 /* Connecting to the management device, memory, waiting. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "conformance/ct.h"
@@ -68,11 +69,24 @@ void *ct_alloc(struct ct *t, size_t size, size_t align, uint64_t *iova)
 	return t->dma + at;
 }
 
+void *ct_own(struct ct *t, size_t size)
+{
+	size_t at = (t->own_used + 15) & ~(size_t)15;
+
+	if (at > CT_OWN || size > CT_OWN - at)
+		ct_fail(t, __FILE__, __LINE__, "the test needs more than %u bytes of memory", CT_OWN);
+	memset(t->own + at, 0, size);
+	t->own_used = at + size;
+	return t->own + at;
+}
+
 bool ct_prepare(struct ct *t)
 {
 	if (!t->dma)
 		t->dma = t->bus->ops->dma_alloc(t->bus, CT_DMA, &t->dma_iova);
-	return t->dma;
+	if (!t->own)
+		t->own = malloc(CT_OWN);
+	return t->dma && t->own;
 }
 
 void ct_unprepare(struct ct *t)
@@ -81,6 +95,9 @@ void ct_unprepare(struct ct *t)
 		t->bus->ops->dma_free(t->bus, t->dma, CT_DMA);
 	t->dma = NULL;
 	t->dma_used = 0;
+	free(t->own);
+	t->own = NULL;
+	t->own_used = 0;
 }
 
 void ct_limit(struct ct *t, const struct ct_limits *limits)
@@ -119,6 +136,7 @@ void ct_reset(struct ct *t)
 		tvq_drv_ring_free(t->ring);
 	t->ring = NULL;
 	t->dma_used = 0;
+	t->own_used = 0;
 	t->features = 0;
 	t->via = NULL;
 	t->shift = 0;

@@ -135,8 +135,8 @@ static void all_dma_of_a_virtqueue_goes_through_its_space(struct ct *t)
 static void one_part_elsewhere(struct ct *t, unsigned int part)
 {
 	uint32_t asid = new_space(t);
-	uint64_t id = new_in(t, asid), ignored;
-	struct ct_io *io = ct_alloc(t, sizeof(*io), 8, &ignored);
+	uint64_t id = new_in(t, asid);
+	struct ct_io *io = ct_own(t, sizeof(*io));
 	struct tvq_sg sg[3];
 	struct ct_vq *q;
 

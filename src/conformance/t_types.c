@@ -113,6 +113,18 @@ static void honoured(struct ct *t, uint32_t at, uint32_t size, uint64_t value, u
 	ct_destroy(t, id);
 }
 
+/* Some values have to be possible. */
+static void what_the_device_chooses_can_be_asked_for(struct ct *t)
+{
+	struct virtio_transportq_blk_config cfg = over("");
+	uint64_t id = ct_new_blk(t);
+
+	tvq_put32(&cfg.seg_max, (uint32_t)config(t, id, 12, 4));
+	tvq_put32(&cfg.blk_size, (uint32_t)config(t, id, 20, 4));
+	cfg.wce = (uint8_t)config(t, id, 32, 1);
+	ct_check(t, create(t, 0, &cfg, &id) == CT_OK, "what the device chooses itself is refused");
+}
+
 static void what_is_asked_for_is_honoured_or_fails(struct ct *t)
 {
 	static const struct {
@@ -142,16 +154,7 @@ static void what_is_asked_for_is_honoured_or_fails(struct ct *t)
 			/* Without the field's bit it reads 0, so that it cannot be honoured. */
 			honoured(t, fields[i].at, fields[i].size, fields[i].values[k], none);
 		}
-	/* Some have to be possible: what the device chose itself. */
-	{
-		struct virtio_transportq_blk_config cfg = over("");
-		uint64_t id = ct_new_blk(t);
-
-		tvq_put32(&cfg.seg_max, (uint32_t)config(t, id, 12, 4));
-		tvq_put32(&cfg.blk_size, (uint32_t)config(t, id, 20, 4));
-		cfg.wce = (uint8_t)config(t, id, 32, 1);
-		ct_check(t, create(t, 0, &cfg, &id) == CT_OK, "what the device chooses itself is refused");
-	}
+	what_the_device_chooses_can_be_asked_for(t);
 }
 
 /* ---- TQ-143 ---- */
@@ -333,11 +336,10 @@ static void a_request_that_is_cut_short_is_answered_and_breaks_nothing(struct ct
 	uint64_t id = ct_new_blk(t), iova;
 	struct ct_vq *q = up(t, id);
 	uint8_t *status = ct_alloc(t, 64, 8, &iova);
-	uint64_t ignored;
 
 	for (uint32_t n = 1; n < 16; n++) {
 		struct tvq_sg sg[2] = { { iova + 32, n }, { iova, 1 } };
-		struct ct_io *io = ct_alloc(t, sizeof(*io), 8, &ignored);
+		struct ct_io *io = ct_own(t, sizeof(*io));
 
 		*status = 0xee;
 		ct_check(t, tvq_drv_ring_add(q->ring, sg, 1, 1, io) == 0, "add");
@@ -347,7 +349,7 @@ static void a_request_that_is_cut_short_is_answered_and_breaks_nothing(struct ct
 	}
 	{
 		struct tvq_sg sg = { iova + 32, 16 };
-		struct ct_io *io = ct_alloc(t, sizeof(*io), 8, &ignored);
+		struct ct_io *io = ct_own(t, sizeof(*io));
 
 		ct_check(t, tvq_drv_ring_add(q->ring, &sg, 1, 0, io) == 0, "add");
 		tvq_drv_ring_publish(q->ring);

@@ -38,7 +38,7 @@ struct tvq_space *tvq_device_own_space(const struct tvq_device *dev)
 struct tvq_device *tvq_device_new(struct tvq_root *root, const struct tvq_type *type, uint64_t features,
 				  uint16_t n_vqs)
 {
-	struct tvq_device *dev = root->os->alloc(sizeof(*dev) + n_vqs * sizeof(dev->vq[0]));
+	struct tvq_device *dev = tvq_slabs_alloc(&root->slabs, sizeof(*dev) + n_vqs * sizeof(dev->vq[0]));
 	bool manages = features & tvq_f_trnspt_vq(root);
 
 	if (!dev)
@@ -78,7 +78,7 @@ void tvq_device_free(struct tvq_device *dev)
 		dev->type->destroy(dev);
 	if (dev->space)
 		tvq_space_put(dev->space);
-	dev->root->os->free(dev, sizeof(*dev) + dev->n_vqs * sizeof(dev->vq[0]));
+	tvq_slabs_free(&dev->root->slabs, dev, sizeof(*dev) + dev->n_vqs * sizeof(dev->vq[0]));
 }
 
 static void withdraw_all(struct tvq_device *dev)

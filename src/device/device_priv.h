@@ -14,6 +14,7 @@
 
 #include "device/features.h"
 #include "device/platform.h"
+#include "device/slab.h"
 #include "device/type.h"
 #include "device/vq.h"
 
@@ -49,29 +50,33 @@ struct tvq_lane {
  */
 enum tvq_life { TVQ_NEW, TVQ_LIVING, TVQ_RESETTING, TVQ_DYING };
 
+/*
+ * The first cache line has all that most commands look at: with tens of thousands of devices each line
+ * more is a wait for memory.
+ */
 struct tvq_device {
 	uint64_t id;
-	const struct tvq_type *type;
-	void *type_data;
-	struct tvq_root *root;
-	struct tvq_device *parent;	/* whose transportq it was created through; NULL: the outermost */
 	struct tvq_device *hash_next;
-	struct tvq_device *sibling, **psibling;
-
-	uint64_t offered, accepted;
+	struct tvq_lane lane;
 	uint8_t status;
 	uint8_t life;
 	uint8_t depth;			/* 0: outermost */
 	bool creating;			/* its type is making what it needs; it cannot be freed yet */
 	uint32_t generation;
+
+	uint64_t offered, accepted;
+	const struct tvq_type *type;
+	void *type_data;
+	struct tvq_root *root;
+	struct tvq_manager *mgr;	/* it manages others; NULL: it does not */
 	uint16_t n_vqs;			/* slots in vq, the transportq's included */
 	uint32_t area;			/* notification page */
 	struct tvq_space *space;	/* default of its queues; NULL: space 0 of the outermost */
-	struct tvq_msi config_msi;
 
-	struct tvq_lane lane;
+	struct tvq_device *parent;	/* whose transportq it was created through; NULL: the outermost */
+	struct tvq_device *sibling, **psibling;
+	struct tvq_msi config_msi;
 	struct tvq_tcmd *destroy_cmd;	/* DESTROY that waits, or NULL */
-	struct tvq_manager *mgr;	/* it manages others; NULL: it does not */
 	void (*reset_done)(struct tvq_device *dev);	/* the owner waits (outermost) */
 
 	uint8_t config[TVQ_TYPE_CONFIG_MAX];	/* as read: little-endian */
@@ -87,6 +92,7 @@ struct tvq_root {
 	struct tvq_exec *control;
 	struct tvq_platform *platform;
 	struct tvq_device *dev;		/* the outermost */
+	struct tvq_slabs slabs;		/* the devices are in them */
 	uint64_t last_id;
 	uint32_t devices, vqs;		/* in use */
 	struct tvq_device **areas;	/* by notification page */

@@ -50,6 +50,22 @@ static inline const uint8_t *tvq_tcmd_data(const struct tvq_tcmd *c)
 	return c->out + sizeof(struct virtio_transportq_ctrl);
 }
 
+/*
+ * Before many commands are run: what tvq_manager_find() will look at is fetched, first the hash's slots of
+ * all, then the devices that these name.
+ */
+static inline void tvq_manager_fetch_slot(const struct tvq_manager *m, uint64_t id)
+{
+	__builtin_prefetch(&m->hash[id & (m->hash_size - 1)]);
+}
+
+static inline void tvq_manager_fetch_device(const struct tvq_manager *m, uint64_t id)
+{
+	const struct tvq_device *d = m->hash[id & (m->hash_size - 1)];
+
+	__builtin_prefetch(d);
+}
+
 /* A handler answers with this and calls tvq_tcmd_done() later. */
 #define TVQ_TCMD_LATER 0x10000
 

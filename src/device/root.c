@@ -27,6 +27,7 @@ static void free_root(struct tvq_root *root)
 {
 	const struct tvq_os *os = root->os;
 
+	tvq_slabs_fini(&root->slabs);
 	os->free(root->areas, root->n_areas * sizeof(*root->areas));
 	os->free(root->free_areas, root->n_areas * sizeof(*root->free_areas));
 	os->free(root->load, (root->cfg.n_workers + 1) * sizeof(*root->load));
@@ -41,6 +42,7 @@ static struct tvq_root *make_root(const struct tvq_mgmt_cfg *cfg, struct tvq_pla
 		return NULL;
 	root->cfg = *cfg;
 	root->os = cfg->os;
+	tvq_slabs_init(&root->slabs, cfg->os);
 	root->control = cfg->control;
 	root->platform = platform;
 	root->n_areas = cfg->max_devices;

@@ -93,7 +93,6 @@ static void start(struct tvq_vq *vq, struct tvq_tcmd *c)
 		tvq_vq_publish_late(vq);
 		return;
 	}
-	gather(c);
 	tvq_tcmd_run(c);
 }
 
@@ -122,7 +121,11 @@ static unsigned int transportq_work(struct tvq_vq *vq)
 	for (unsigned int i = 0; i < got; i++) {
 		cmds[i]->in_flight = true;
 		cmds[i]->aborted = false;
+		gather(cmds[i]);
+		tvq_manager_fetch_slot(m, tvq_get64(cmds[i]->out));
 	}
+	for (unsigned int i = 0; got > 1 && i < got; i++)
+		tvq_manager_fetch_device(m, tvq_get64(cmds[i]->out));
 	for (unsigned int i = 0; i < got; i++) {
 		/* A command before may have reset this very device. */
 		if (cmds[i]->in_flight && !cmds[i]->aborted)

@@ -237,6 +237,7 @@ static void vq_publish_msg(struct tvq_msg *m)
 	struct tvq_vq *vq = tvq_container_of(m, struct tvq_vq, late_msg);
 
 	vq->flush_late = false;
+	vq_check_lost(vq);	/* what was just done may have met it, and nobody may notify */
 	tvq_vq_publish(vq);
 }
 

@@ -18,12 +18,32 @@
  */
 #define MMAP_THRESHOLD (256u << 10)
 
+/* Multiples of this are aligned to it and made of huge pages, where the system has any. */
+#define HUGE_PAGE (2u << 20)
+
 static atomic_int max_level = TVQ_LOG_INFO;
+
+static void *alloc_huge(size_t size)
+{
+	size_t mapped = size + HUGE_PAGE, before;
+	uint8_t *p = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	before = -(uintptr_t)p & (HUGE_PAGE - 1);
+	if (before)
+		munmap(p, before);
+	munmap(p + before + size, HUGE_PAGE - before);
+	madvise(p + before, size, MADV_HUGEPAGE);
+	return p + before;
+}
 
 static void *host_alloc(size_t size)
 {
 	void *p;
 
+	if (size && !(size % HUGE_PAGE))
+		return alloc_huge(size);
 	if (size >= MMAP_THRESHOLD) {
 		p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		return p == MAP_FAILED ? NULL : p;

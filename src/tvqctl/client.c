@@ -38,8 +38,8 @@ int ctl_connect(struct ctl_client *c, const char *path, char *err)
 			 path, sizeof(addr.sun_path) - 1);
 		return -ENAMETOOLONG;
 	}
-	strcpy(addr.sun_path, path);
-	strcpy(c->path, path);
+	memcpy(addr.sun_path, path, strlen(path) + 1);
+	snprintf(c->path, sizeof(c->path), "%s", path);
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
 		int e = errno;

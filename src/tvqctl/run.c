@@ -72,7 +72,7 @@ static int take_each(struct ctl_client *c, const char *section, struct json_obje
 		if (json_object_object_get_ex(answer, "ok", &ok) &&
 		    json_object_object_get_ex(ok, section, &list))
 			merge(all, list);
-	} else if (strcmp(name, "ENOENT") && strcmp(name, "EBUSY")) {
+	} else if (strcmp(name, "ENOENT") != 0 && strcmp(name, "EBUSY") != 0) {
 		snprintf(err, CTL_ERR_LEN, "%s", why);
 		ret = CTL_FAILED;
 	}

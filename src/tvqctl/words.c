@@ -89,7 +89,7 @@ void ctl_usage(const char *object)
 	char name[64];
 
 	for (size_t i = 0; i < N_COMMANDS; i++) {
-		if (object && strcmp(commands[i].words[0], object))
+		if (object && strcmp(commands[i].words[0], object) != 0)
 			continue;
 		ctl_name(&commands[i], name, sizeof(name));
 		printf("       tvqctl %s%s%s\n", name, commands[i].usage[0] ? " " : "",
@@ -122,7 +122,7 @@ static const char *choose(const struct choice *c, const char *word, bool *severa
 	for (size_t i = 0; i < c->n; i++) {
 		if (!strcmp(c->word[i], word))
 			return c->word[i];
-		if (strncmp(c->word[i], word, len) || !len)
+		if (strncmp(c->word[i], word, len) != 0 || !len)
 			continue;
 		*several = found != NULL;
 		if (*several)
@@ -151,7 +151,7 @@ static void list_choices(const struct choice *all, const char *prefix, char *err
 static bool same_words(const struct ctl_command *cmd, const char *const *words, int n)
 {
 	for (int i = 0; i < n; i++) {
-		if (!cmd->words[i] || strcmp(cmd->words[i], words[i]))
+		if (!cmd->words[i] || strcmp(cmd->words[i], words[i]) != 0)
 			return false;
 	}
 	return true;
@@ -225,7 +225,7 @@ static const struct ctl_arg *find_arg(const struct ctl_command *cmd, const char 
 	for (size_t i = 0; i < CTL_ARGS && cmd->args[i].key; i++)
 		add_choice(&c, cmd->args[i].key);
 	key = choose(&c, word, &several);
-	for (size_t i = 0; key && i < CTL_ARGS; i++) {
+	for (size_t i = 0; key && i < CTL_ARGS && cmd->args[i].key; i++) {
 		if (!strcmp(cmd->args[i].key, key))
 			return &cmd->args[i];
 	}

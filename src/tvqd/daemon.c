@@ -234,7 +234,7 @@ static void end_devices(struct tvqd *d)
 	if (d->client)
 		tvq_client_free(d->client);
 	d->client = NULL;
-	for (uint32_t slot = 0; (dev = tvqd_devices_next(&d->devices, &slot)); slot++) {
+	for (uint32_t slot = 0; d->bus && (dev = tvqd_devices_next(&d->devices, &slot)); slot++) {
 		d->bus->ops->space_free(d->bus, dev->asid);
 		tvqd_devices_remove(&d->devices, dev);
 	}

@@ -202,7 +202,7 @@ static void fill_config(struct add *a)
 	a->config.num_queues = htole16(a->dev->num_queues);
 	if (volume) {
 		memcpy(a->config.id, volume, strlen(volume));
-		strcpy(a->dev->volume, volume);
+		memcpy(a->dev->volume, volume, strlen(volume) + 1);
 	}
 }
 
@@ -261,7 +261,7 @@ static struct tvqd_class *find_class(struct tvqd *d, const char *name, char *err
 	for (unsigned int i = 0; i < TVQD_CLASSES; i++) {
 		struct tvqd_class *c = &d->classes[i];
 
-		if (strcmp(c->name, name))
+		if (strcmp(c->name, name) != 0)
 			continue;
 		if (c->there)
 			return c;
@@ -285,7 +285,7 @@ static struct tvqd_class *check_add(struct tvqd *d, const struct tvqd_args *args
 	uint64_t num_queues = tvqd_num(args, TVQD_NUM_QUEUES);
 	struct tvqd_class *class;
 
-	if (strcmp(mgmtdev, TVQD_MGMT0)) {
+	if (strcmp(mgmtdev, TVQD_MGMT0) != 0) {
 		snprintf(err, TVQD_ERR_LEN, "mgmtdev '%s': there is only %s", mgmtdev, TVQD_MGMT0);
 		return NULL;
 	}

@@ -228,7 +228,7 @@ void tvqd_dev_config_show(struct tvqd *d, struct tvqd_call *call)
 	s->call = call;
 	s->features = dev->features;
 	s->type = dev->class->virtio_device_id;
-	strcpy(s->name, dev->name);
+	memcpy(s->name, dev->name, strlen(dev->name) + 1);
 	s->range.size = htole32(CONFIG_BYTES);
 	prepare(&s->config_get, TVQ_COMMAND_config_get, dev, s->config, sizeof(s->config),
 		config_got);
@@ -318,7 +318,7 @@ void tvqd_dev_vstats_show(struct tvqd *d, struct tvqd_call *call)
 	s->call = call;
 	s->first = first;
 	s->n = n;
-	strcpy(s->name, dev->name);
+	memcpy(s->name, dev->name, strlen(dev->name) + 1);
 	s->step.fn = vstats_done;
 	for (uint16_t i = 0; i < n; i++)
 		tvq_seq_vq_stats(seq, (uint16_t)(first + i), &s->st[i]);

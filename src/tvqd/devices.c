@@ -38,7 +38,7 @@ struct tvqd_dev *tvqd_devices_find(const struct tvqd_devices *ds, const char *na
 	uint32_t h = hash_name(ds, name);
 	struct tvqd_dev *dev = ds->bucket[h & (ds->n_buckets - 1)];
 
-	while (dev && (dev->hash != h || strcmp(dev->name, name)))
+	while (dev && (dev->hash != h || strcmp(dev->name, name) != 0))
 		dev = dev->next;
 	return dev;
 }

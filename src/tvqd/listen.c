@@ -27,7 +27,7 @@ static int make_dir(const char *path, char *err)
 	char dir[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	char *slash;
 
-	strcpy(dir, path);
+	snprintf(dir, sizeof(dir), "%s", path);
 	slash = strrchr(dir, '/');
 	if (!slash || slash == dir)
 		return 0;
@@ -171,7 +171,7 @@ int tvqd_listen(struct tvqd_listener *l, const char *path, char *err)
 			 path, sizeof(l->addr.sun_path) - 1);
 		return -ENAMETOOLONG;
 	}
-	strcpy(l->addr.sun_path, path);
+	memcpy(l->addr.sun_path, path, strlen(path) + 1);
 	ret = make_dir(path, err);
 	if (!ret)
 		ret = take_lock(l, err);

@@ -117,7 +117,7 @@ void tvqd_mgmtdev_show(struct tvqd *d, struct tvqd_call *call)
 	const char *name = tvqd_str(&call->rq.args, TVQD_NAME);
 	struct show *s;
 
-	if (name && strcmp(name, TVQD_MGMT0)) {
+	if (name && strcmp(name, TVQD_MGMT0) != 0) {
 		tvqd_reply_err(call, -ENOENT, "no management device '%s'; there is only %s", name,
 			       TVQD_MGMT0);
 		return;

@@ -158,7 +158,7 @@ static int parse_u32(uint32_t *v, const char *arg)
 
 static int parse_format(struct tvqd_cfg *cfg, const char *arg)
 {
-	if (strcmp(arg, "split") && strcmp(arg, "packed"))
+	if (strcmp(arg, "split") != 0 && strcmp(arg, "packed") != 0)
 		return -EINVAL;
 	cfg->packed = arg[0] == 'p';
 	return 0;
@@ -181,7 +181,7 @@ static int parse_control(struct tvqd_cfg *cfg, const char *arg)
 {
 	if (!arg[0] || strlen(arg) >= sizeof(cfg->control))
 		return -EINVAL;
-	strcpy(cfg->control, arg);
+	memcpy(cfg->control, arg, strlen(arg) + 1);
 	return 0;
 }
 

@@ -262,7 +262,7 @@ static bool list_volume(void *ctx, const struct tvq_volume_info *info)
 {
 	struct listing *ls = ctx;
 
-	if (ls->name && strcmp(ls->name, info->id))
+	if (ls->name && strcmp(ls->name, info->id) != 0)
 		return true;
 	if (ls->at++ < ls->from)
 		return true;
@@ -321,7 +321,7 @@ static bool find_volume(void *ctx, const struct tvq_volume_info *info)
 {
 	struct search *s = ctx;
 
-	if (strcmp(info->id, s->id))
+	if (strcmp(info->id, s->id) != 0)
 		return true;
 	s->found = *info;
 	s->there = true;

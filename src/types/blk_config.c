@@ -26,6 +26,19 @@ static bool power_of_two(uint32_t n)
 	return n && !(n & (n - 1));
 }
 
+/* TQ-142: honoured or failed. A field whose bit is not offered reads 0, so nothing else can be asked. */
+static bool bits_offered(const struct virtio_transportq_blk_config *a, uint64_t features)
+{
+	if (a->seg_max && !(features & TVQ_BIT(BLK_F_SEG_MAX)))
+		return false;
+	if (a->blk_size && !(features & TVQ_BIT(BLK_F_BLK_SIZE)))
+		return false;
+	if ((a->physical_block_exp || a->alignment_offset || a->min_io_size || a->opt_io_size) &&
+	    !(features & TVQ_BIT(BLK_F_TOPOLOGY)))
+		return false;
+	return !a->wce || features & TVQ_BIT(BLK_F_CONFIG_WCE);
+}
+
 static int blk_parse(const struct tvq_mgmt_cfg *mgmt, struct tvq_type_cfg *cfg, bool default_features)
 {
 	const struct virtio_transportq_blk_config *a = asked(cfg);
@@ -44,7 +57,8 @@ static int blk_parse(const struct tvq_mgmt_cfg *mgmt, struct tvq_type_cfg *cfg, 
 		return -ENOSPC;
 	/* SIZE_MAX and GEOMETRY are not offered: there is nothing to honour. */
 	if (a->unused || a->wce > 1 || tvq_get32(&a->size_max) || tvq_get16(&a->cylinders) || a->heads ||
-	    a->sectors || tvq_get32(&a->seg_max) > BLK_SEG_MAX || a->physical_block_exp > 15)
+	    a->sectors || tvq_get32(&a->seg_max) > BLK_SEG_MAX || a->physical_block_exp > 15 ||
+	    !bits_offered(a, cfg->features))
 		return -EINVAL;
 	if (blk_size && (!power_of_two(blk_size) || blk_size < TVQ_SECTOR_SIZE || blk_size > 4096))
 		return -EINVAL;
