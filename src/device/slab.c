@@ -6,7 +6,8 @@
  * The first slab is small and each further one as large as all before it, until they are BLOCK
  * bytes: the size that tvq_os.alloc makes one huge page of. Slabs with a free object are on the
  * class's list, the one that was freed into last first, since its lines are in the cache. An empty
- * slab goes back to the system, but for the last on the list.
+ * slab goes back to the system, but for one of each class: what is created and destroyed in turns must not
+ * make and end a slab each time.
  *
  * A piece is an odd number of cache lines: the first lines of all objects, which everybody looks at,
  * then spread over all sets of a cache. Behind the object it has a trailer, which says what slab it
@@ -40,6 +41,7 @@ struct tvq_slab_class {
 	size_t piece; /* bytes from one to the next */
 	uint32_t n;   /* objects in all slabs */
 	struct slab *list;
+	struct slab *spare; /* the empty one, also on the list; NULL: there is none */
 };
 
 #if defined(__has_feature)
@@ -180,6 +182,8 @@ void *tvq_slabs_alloc(struct tvq_slabs *s, size_t size)
 		return NULL;
 	p = b->free;
 	b->free = trailer_of(c, p)->next_free;
+	if (c->spare == b)
+		c->spare = NULL;
 	if (++b->used == b->n)
 		list_del(b);
 	show(p, size);
@@ -201,6 +205,10 @@ void tvq_slabs_free(struct tvq_slabs *s, void *p, size_t size)
 	hide(p, size);
 	if (!b->pprev)
 		list_add(c, b);
-	if (!--b->used && (b != c->list || b->next))
+	if (--b->used)
+		return;
+	if (c->spare)
 		slab_free(s, c, b);
+	else
+		c->spare = b;
 }

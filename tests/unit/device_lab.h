@@ -40,6 +40,11 @@
 #define DL_VOLUMES 16
 #define DL_HELD	   2048
 
+/* Entries of a table that a request may have. */
+#ifndef DL_INDIRECT
+#define DL_INDIRECT 256
+#endif
+
 enum dl_mode {
 	DL_NOW,	 /* completes in place */
 	DL_HOLD, /* when dl_release() is called */
@@ -61,6 +66,7 @@ struct dl_channel {
 struct dl_vol {
 	struct tvq_volume v;
 	uint8_t *data;
+	uint64_t bytes; /* of data: twice the capacity that it starts with */
 	atomic_int mode;
 	atomic_uint waiting, requests, fua;
 	atomic_int fail; /* errno that requests end with */
@@ -96,8 +102,8 @@ static inline int dl_do(struct dl_vol *vol, struct tvq_vreq *r)
 	if (r->flags & TVQ_VREQ_FUA)
 		atomic_fetch_add(&vol->fua, 1);
 	/* What a volume relies on. */
-	assert_true(r->offset <= vol->v.limits.capacity);
-	assert_true(r->len <= vol->v.limits.capacity - r->offset);
+	assert_true(r->offset <= vol->bytes);
+	assert_true(r->len <= vol->bytes - r->offset);
 	for (i = 0; i < r->n_seg; i++) {
 		assert_true(r->seg[i].len);
 		if (r->op == TVQ_VREQ_READ)
@@ -228,7 +234,8 @@ static inline struct dl_vol *dl_vol_new(struct dl *l, uint64_t capacity, enum dl
 	snprintf((char *)vol->v.id, sizeof(vol->v.id), "v%u", l->n_vols);
 	vol->v.refs = 1;
 	vol->mode = mode;
-	vol->data = calloc(2, capacity);
+	vol->bytes = 2 * capacity;
+	vol->data = calloc(1, vol->bytes);
 	assert_non_null(vol->data);
 	for (i = 0; i <= DL_WORKERS; i++) {
 		vol->channels[i] = calloc(1, sizeof(struct dl_channel));
@@ -502,8 +509,8 @@ struct dl_queue {
 
 static inline void dl_ring_make(struct dl_queue *q)
 {
-	memset(q->cfg.mem, 0, tvq_drv_ring_bytes(q->packed, q->size, 256));
-	q->ring = tvq_drv_ring_new(&tvq_os_host, &q->cfg, 256);
+	memset(q->cfg.mem, 0, tvq_drv_ring_bytes(q->packed, q->size, DL_INDIRECT));
+	q->ring = tvq_drv_ring_new(&tvq_os_host, &q->cfg, DL_INDIRECT);
 	assert_non_null(q->ring);
 }
 
@@ -515,7 +522,7 @@ static inline void dl_queue_new(struct dl_queue *q, struct dl_mem *m, struct tvq
 				.packed = packed };
 	q->cfg = (struct tvq_drv_ring_cfg){ .packed = packed, .event_idx = true, .indirect = true,
 					    .size = size };
-	q->cfg.mem = dl_alloc(m, tvq_drv_ring_bytes(packed, size, 256), 4096, &q->cfg.iova);
+	q->cfg.mem = dl_alloc(m, tvq_drv_ring_bytes(packed, size, DL_INDIRECT), 4096, &q->cfg.iova);
 	dl_ring_make(q);
 }
 

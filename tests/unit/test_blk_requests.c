@@ -522,6 +522,40 @@ static void buffer_may_cross_from_one_region_into_the_next(void **state)
 	munmap(second, 8192);
 }
 
+/* The outermost device has no volume; its own queue is there all the same. */
+static void own_queue_of_the_management_device_answers_with_errors(void **state)
+{
+	struct tvq_bus_queue bq = { .index = 0, .size = 16 };
+	struct tvq_drv_ring_cfg cfg = { .event_idx = true, .indirect = true, .size = 16 };
+	uint32_t types[] = { VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT, VIRTIO_BLK_T_GET_ID,
+			     VIRTIO_BLK_T_FLUSH };
+	struct dl_mem mem = { .size = 1 << 16 };
+	struct dl_queue q = { .mem = &mem };
+	struct dl_req r;
+	unsigned int i;
+	struct dl l;
+
+	(void)state;
+	dl_up(&l, 1, NULL);
+	mem.l = &l;
+	mem.va = l.bus->ops->dma_alloc(l.bus, mem.size, &mem.iova);
+	assert_non_null(mem.va);
+	cfg.mem = dl_alloc(&mem, tvq_drv_ring_bytes(false, 16, 4), 4096, &cfg.iova);
+	q.ring = tvq_drv_ring_new(&tvq_os_host, &cfg, 4);
+	tvq_drv_ring_areas(q.ring, &bq.desc, &bq.driver, &bq.device);
+	assert_int_equal(l.bus->ops->queue_setup(l.bus, &bq, NULL, NULL), 0);
+	dl_req_new(&r, &mem, 512);
+	for (i = 0; i < 4; i++) {
+		assert_int_equal(dl_add(&q, &r, types[i], 0), 0);
+		tvq_drv_ring_publish(q.ring);
+		l.bus->ops->queue_notify(l.bus, 0);
+		dl_until(&l, dl_is_used(&q, &r));
+		assert_int_equal(*(volatile uint8_t *)r.status, VIRTIO_BLK_S_IOERR);
+	}
+	tvq_drv_ring_free(q.ring);
+	dl_down(&l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -539,6 +573,7 @@ int main(void)
 		cmocka_unit_test(write_is_stable_where_there_is_no_flush_or_no_write_back),
 		cmocka_unit_test(all_that_is_written_is_logged_and_nothing_that_is_read),
 		cmocka_unit_test(buffer_may_cross_from_one_region_into_the_next),
+		cmocka_unit_test(own_queue_of_the_management_device_answers_with_errors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
