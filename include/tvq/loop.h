@@ -26,8 +26,8 @@ struct tvq_loop_cfg {
 };
 
 /*
- * *err gets a negative errno where NULL is returned. -EPERM: the system forbids io_uring; the
- * message logged names the sysctl. Any thread: the loop belongs to the one that first runs it, or
+ * *err gets a negative errno where NULL is returned, and a line is logged. -EPERM: the system forbids
+ * io_uring; the line names the sysctl. -EAGAIN: fs.aio-max-nr is used up. Any thread: the loop belongs to the one that first runs it, or
  * that prepares more than 256 entries (watches, I/O) before it runs, and to that one for ever.
  */
 struct tvq_loop *tvq_loop_new(const struct tvq_loop_cfg *cfg, int *err);
@@ -71,6 +71,13 @@ struct tvq_io {
  * the latest.
  */
 struct io_uring_sqe *tvq_loop_sqe(struct tvq_loop *l, struct tvq_io *io);
+
+/*
+ * Adds one to an eventfd that a stranger shares. Never waits, whatever becomes of its O_NONBLOCK and
+ * its counter: a full one stays full. One system call. -EINVAL: it is no eventfd; -EAGAIN: the
+ * kernel has no memory.
+ */
+int tvq_loop_signal(struct tvq_loop *l, int fd);
 
 /*
  * A descriptor that is watched, edge-triggered; it is never read here. The descriptor stays the
