@@ -401,8 +401,11 @@ static int remove_regions(struct tvq_space *s, uint32_t first, uint32_t n,
 			  struct tvq_dma_done *done)
 {
 	struct held_table *old = s->held, *h = NULL;
-	uint32_t left = old->t.n - n;
+	uint32_t left;
 
+	if (!old)
+		return -ENOENT; /* nothing is mapped */
+	left = old->t.n - n;
 	if (left) {
 		h = new_held(s, left);
 		if (!h)
