@@ -4,13 +4,16 @@
 # Runs the tests: check.sh quick | all | long
 #
 #   quick   one build, unit tests, conformance, documentation (under 2 minutes)
-#   all     both compilers, sanitizers, static checks, fuzzers, guests (under 40 minutes on two cores)
+#   all     both compilers, sanitizers, static checks, fuzzers, guests (under 40 minutes on two
+#           cores)
 #   long    the same with long fuzzing and repeated guests
 #
-# Everything that is needed is installed first. Each test's output goes to a file in build/check/; of one
-# that fails, the end is shown. The last line counts all of them: N passed, N failed, N skipped.
+# Everything that is needed is installed first. Each test's output goes to a file in build/check/;
+# of one that fails, the end is shown; of one that is skipped, the reason. What cannot be built or
+# started has failed, and so has what ended before all its tests did. The last line counts all
+# tests: N passed, N failed, N skipped.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 
 level=${1:-quick}
 case $level in
@@ -21,9 +24,35 @@ esac
 jobs=$(nproc)
 logs=$PWD/build/check
 passed=0 failed=0 skipped=0
-started=$SECONDS
+stage='' stage_at=0 times=''
 
 count() { passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3)); }
+
+# stage NAME: what follows belongs to it, and its time is told at the end.
+stage() {
+	[ -z "$stage" ] || times+="${times:+, }$stage $((SECONDS - stage_at)) s"
+	stage=${1-} stage_at=$SECONDS
+	[ -z "$stage" ] || echo "== $stage"
+}
+
+# The end of every run, whatever it came to.
+finish() {
+	trap '' INT TERM
+	stage
+	echo "took $SECONDS s: ${times:-nothing was run}"
+	echo "output of each test in build/check/"
+	echo "$passed passed, $failed failed, $skipped skipped"
+	[ "$failed" = 0 ] && [ "$passed" != 0 ]
+	exit
+}
+
+# shellcheck disable=SC2317 # called by trap
+interrupted() {
+	count 0 1 0
+	echo "NOT OK   this run was interrupted in '$stage'"
+	finish
+}
+trap interrupted INT TERM
 
 show() {
 	echo "---- $1: the end of $2"
@@ -31,116 +60,218 @@ show() {
 	echo "----"
 }
 
-# fact NAME COMMAND...: one test, judged by its exit status.
+log_of() { echo "$logs/${1//[ \/]/_}.log"; }
+
+# failure NAME WHY: what could not even be run.
+failure() {
+	count 0 1 0
+	echo "NOT OK   $1: $2"
+}
+
+# fact NAME COMMAND...: one test, judged by its exit status, which is passed on.
 fact() {
-	local name=$1 log=$logs/${1//[ \/]/_}.log at=$SECONDS
+	local name=$1 log at=$SECONDS
+	log=$(log_of "$name")
 	shift
 	if "$@" >"$log" 2>&1 </dev/null; then
 		count 1 0 0
 		echo "ok       $name ($((SECONDS - at)) s)"
 	else
-		count 0 1 0
-		echo "NOT OK   $name ($((SECONDS - at)) s)"
+		failure "$name" "failed ($((SECONDS - at)) s)"
 		show "$name" "$log"
+		return 1
 	fi
 }
 
-# tap NAME COMMAND...: a program that prints TAP; its tests are counted one by one. One that dies, or runs
-# no test, is a failure of its own.
+# Reads TAP. The first line: tests that passed, failed, were skipped, and those of the plan (or
+# plans) that never ended. Then a line for each skip, with its reason: behind the directive, or, as
+# cmocka has it (which calls a skipped test "not ok"), on the line before.
+tally() {
+	awk '
+		/^(not )?ok( |$)/ {
+			seen++
+			directive = match(tolower($0), /# skip/) ? substr($0, RSTART + 6) : ""
+			if (!RSTART) {
+				if (/^ok/) ok++; else bad++
+			} else {
+				skip++
+				name = substr($0, 1, RSTART - 1)
+				sub(/^(not )?ok *[0-9]* *(- )?/, "", name)
+				sub(/ +$/, "", name)
+				sub(/^ +/, "", directive)
+				if (name == "") {
+					name = directive
+					directive = said
+				}
+				if (directive == "")
+					directive = "no reason is given"
+				sub(/^skipped: /, "", directive)
+				skips = skips "         skipped: " name ": " directive "\n"
+			}
+			said = ""
+			next
+		}
+		/^1\.\.0 *# *[Ss][Kk][Ii][Pp]/ {
+			skip++
+			sub(/^1\.\.0 *# *[A-Za-z]* */, "")
+			skips = skips "         skipped: " $0 "\n"
+			next
+		}
+		/^1\.\.[0-9]+/ { plan += substr($0, 4); next }
+		/./ { said = $0 }
+		END {
+			lost = (plan > seen) ? plan - seen : 0
+			printf "%d %d %d %d\n%s", ok, bad, skip, lost, skips
+		}
+	' "$1"
+}
+
+# tap NAME COMMAND...: a program that prints TAP; its tests are counted one by one. Those of its
+# plan that did not end have failed. One that dies, or runs no test, is a failure of its own.
 tap() {
-	local name=$1 log=$logs/${1//[ \/]/_}.log at=$SECONDS status ok bad skip
+	local name=$1 log at=$SECONDS status=0 ok bad skip lost reasons why=''
+	log=$(log_of "$name")
 	shift
-	"$@" >"$log" 2>&1 </dev/null
-	status=$?
-	# cmocka prints a skipped test as "not ok N # SKIP name".
-	skip=$(grep -Eci '^(not )?ok\b.*# skip' "$log")
-	ok=$(grep -E '^ok\b' "$log" | grep -Evci '# skip')
-	bad=$(grep -E '^not ok\b' "$log" | grep -Evci '# skip')
-	if [ "$bad" = 0 ] && { [ $status != 0 ] || [ $((ok + skip)) = 0 ]; }; then
-		bad=1
+	"$@" >"$log" 2>&1 </dev/null || status=$?
+	{ read -r ok bad skip lost; reasons=$(cat); } < <(tally "$log")
+	if [ "$lost" != 0 ]; then
+		why="; $lost never ended, its status is $status"
+	elif [ $((ok + bad + skip)) = 0 ]; then
+		lost=1 why="; no test has run, its status is $status"
+	elif [ "$bad" = 0 ] && [ $status != 0 ]; then
+		lost=1 why="; all of them ended, but its status is $status"
 	fi
+	bad=$((bad + lost))
 	count "$ok" "$bad" "$skip"
-	echo "$([ "$bad" = 0 ] && echo "ok      " || echo "NOT OK  ") $name: $ok passed, $bad failed, $skip skipped" \
-		"($((SECONDS - at)) s)"
-	grep -Ei '^(not )?ok\b.*# skip' "$log" | sed 's/^/         /'
-	[ "$bad" = 0 ] || { grep -E '^not ok' "$log" | grep -Evi '# skip' | head -n 20; show "$name" "$log"; }
+	why="$name: $ok passed, $bad failed, $skip skipped$why ($((SECONDS - at)) s)"
+	[ "$bad" = 0 ] && echo "ok       $why" || echo "NOT OK   $why"
+	[ -z "$reasons" ] || echo "$reasons"
+	[ "$bad" != 0 ] || return 0
+	grep -E '^not ok' "$log" | grep -vi '# skip' | head -n 20
+	show "$name" "$log"
 }
 
-configure() {
-	local dir=$1
-	shift
-	[ -f "$dir/build.ninja" ] || meson setup "$@" "$dir"
+# need GROUP...: packages, see deps.sh.
+need() {
+	scripts/deps.sh "$@" && return
+	failure "packages" "deps.sh $* failed, and nothing can be tested without them"
+	finish
 }
 
-# build NAME DIR CC FLAGS...
+# build DIR CC FLAGS...: a stage that begins with a build; the rest of it depends on the status.
 build() {
-	local name=$1 dir=$2 cc=$3
-	shift 3
+	local dir=$1 cc=$2
+	shift 2
 	mkdir -p "$(dirname "$dir")"
 	# shellcheck disable=SC2317 # called by fact
-	make_it() { CC=$cc configure "$dir" "$@" && ninja -C "$dir" -j "$jobs"; }
-	fact "$name" make_it "$@"
+	make_it() {
+		[ -f "$dir/build.ninja" ] || CC=$cc meson setup "$@" "$dir" || return
+		ninja -C "$dir" -j "$jobs"
+	}
+	fact "build $dir" make_it "$@" && return
+	echo "NOT RUN  all that needs it"
+	return 1
 }
 
-# unit FLAVOUR DIR [ONLY...]: the unit tests of that build.
+# unit FLAVOUR DIR NAME...: these unit tests of that build.
 unit() {
-	local flavour=$1 dir=$2 exe name
+	local flavour=$1 dir=$2/tests/unit name
 	shift 2
-	for exe in "$dir"/tests/unit/test_*; do
-		[ -x "$exe" ] && [ ! -d "$exe" ] || continue
-		name=$(basename "$exe")
-		[ $# = 0 ] || [[ " $* " == *" $name "* ]] || continue
-		tap "unit/$flavour/$name" env CMOCKA_MESSAGE_OUTPUT=TAP timeout 300 "$exe"
+	export CMOCKA_MESSAGE_OUTPUT=TAP
+	for name; do
+		if [ -x "$dir/$name" ]; then
+			tap "unit/$flavour/$name" timeout 300 "$dir/$name"
+		else
+			failure "unit/$flavour/$name" "not built; is it in tests/unit/meson.build?"
+		fi
+	done
+}
+
+# sources GLOB: names of the source files, without folder and ending.
+sources() {
+	local file
+	for file in $1; do
+		file=${file##*/}
+		echo "${file%.*}"
 	done
 }
 
 examples() {
-	local exe
-	for exe in "$1"/examples/*; do
-		[ -x "$exe" ] && [ ! -d "$exe" ] || continue
-		fact "examples/$(basename "$exe")" timeout 60 "$exe"
+	local name
+	for name in $(sources 'examples/*.c'); do
+		fact "examples/$name" timeout 60 "$1/examples/example-$name"
 	done
 }
 
 conformance() {
-	local dir=$1 args
-	[ -x "$dir/bin/tvq-conformance" ] || return
+	local args
 	for args in "" "--packed" "--workers 1"; do
 		# shellcheck disable=SC2086 # words
-		tap "conformance${args:+ $args}" timeout 300 "$dir/bin/tvq-conformance" $args
+		tap "conformance${args:+ $args}" timeout 300 "$1/bin/tvq-conformance" $args
 	done
 }
 
-scripts/deps.sh build test || exit 1
-mkdir -p "$logs"
+documentation() {
+	local test
+	tap "manual pages" tests/manpages.sh "$1/bin" docs
+	for test in tests/docs/*.sh; do
+		[ ! -e "$test" ] || fact "$test" "$test" "$1"
+	done
+}
 
-build "build/gcc" build gcc
-unit gcc build
-fact "freestanding check catches what it should" sh tests/freestanding.sh --self-test
-fact "freestanding layers import nothing" sh tests/freestanding.sh build/libtvq-freestanding.a
-conformance build
-examples build
-for test in tests/docs/*.sh; do
-	[ -x "$test" ] && fact "$test" "$test" build
-done
+freestanding() {
+	fact "freestanding check catches what it should" sh tests/freestanding.sh --self-test
+	fact "freestanding layers import nothing" \
+		sh tests/freestanding.sh "$1/libtvq-freestanding.a"
+}
 
-if [ "$level" != quick ]; then
-	scripts/deps.sh guest || exit 1
-	build "build/clang" build/clang clang
-	build "build/asan" build/asan clang -Db_sanitize=address,undefined -Db_lundef=false
-	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-	unit asan build/asan
-	build "build/tsan" build/tsan clang -Db_sanitize=thread -Db_lundef=false
-	# shellcheck disable=SC2046 # words
-	unit tsan build/tsan $(grep -v '^#' tests/unit/threaded)
-	fact "clang-format" scripts/lint.sh format
-	fact "clang-tidy" scripts/lint.sh tidy build/clang
-	fact "shellcheck" scripts/lint.sh shell
-	tap "fuzz" scripts/fuzz.sh "$([ "$level" = long ] && echo 600 || echo 60)"
-	fact "install" tests/install.sh build
-	tap "system" tests/system/run "$([ "$level" = long ] && echo --long || echo --all)"
+# Some tests hold ten thousand descriptors at a time; a login has 1024, and may have more.
+ulimit -Sn "$(ulimit -Hn)"
+fuzz_seconds=60 guests=--all
+[ "$level" != long ] || fuzz_seconds=600 guests=--long
+mapfile -t unit_tests < <(sources 'tests/unit/test_*.c')
+mapfile -t threaded_tests < <(grep -v '^#' tests/unit/threaded)
+
+mkdir -p "$logs" || exit 1
+stage "packages"
+if [ "$level" = quick ]; then need build test; else need build test guest; fi
+
+stage "gcc"
+if build build gcc; then
+	gcc_built=yes
+	unit gcc build "${unit_tests[@]}"
+	freestanding build
+	conformance build
+	examples build
+	documentation build
 fi
+[ "$level" != quick ] || finish
 
-echo "took $((SECONDS - started)) s; output of each test in build/check/"
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" = 0 ]
+stage "clang"
+if build build/clang clang; then
+	fact "clang-tidy" scripts/lint.sh tidy build/clang
+fi
+fact "clang-format" scripts/lint.sh format
+fact "shellcheck" scripts/lint.sh shell
+fact "lines" scripts/lint.sh lines
+
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+stage "asan"
+if build build/asan clang -Db_sanitize=address,undefined -Db_lundef=false; then
+	unit asan build/asan "${unit_tests[@]}"
+fi
+stage "tsan"
+if build build/tsan clang -Db_sanitize=thread -Db_lundef=false; then
+	unit tsan build/tsan "${threaded_tests[@]}"
+fi
+stage "fuzz"
+tap "fuzz" scripts/fuzz.sh "$fuzz_seconds"
+
+stage "system"
+if [ -n "${gcc_built-}" ]; then
+	fact "install" tests/install.sh build
+	tap "system" tests/system/run "$guests"
+else
+	failure "system" "build/ could not be built"
+fi
+finish

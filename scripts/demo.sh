@@ -1,13 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# The main job, told as it goes: two disk images become two managed block devices, made through a transport
-# virtqueue; an ordinary Linux guest in an ordinary QEMU mounts them and writes; the host finds what it wrote.
+# The main job, told as it goes: two disk images become two managed block devices, made through a
+# transport virtqueue; an ordinary Linux guest in an ordinary QEMU mounts them and writes; the host
+# finds what it wrote.
 #
-#   demo.sh [BUILD]       BUILD is the build folder (build/); `make demo` builds it and installs what is missing
+#   demo.sh [BUILD]       BUILD is the build folder (build/); `make demo` builds it and installs
+#                         what is missing
 #
-# QEMU=11 takes the newer QEMU, PACKED=on packed rings. Ends in well under two minutes where the guest root is
-# there (guest-root.sh); the first run makes it. Status 0: everything was as it says.
+# QEMU=11 takes the newer QEMU, PACKED=on packed rings. Ends in well under two minutes where the
+# guest root is there (guest-root.sh); the first run makes it. Status 0: everything was as it says.
 set -eu
 
 here=$(dirname "$(readlink -f "$0")")
@@ -55,7 +57,8 @@ make_image() {
 
 start_tvqd() {
 	printf '%s   $ tvqd --control tvqd.sock &%s\n' "$bold" "$plain"
-	setpriv --pdeathsig TERM "$build/bin/tvqd" --control "$work/tvqd.sock" 2>"$work/tvqd.log" </dev/null &
+	setpriv --pdeathsig TERM "$build/bin/tvqd" --control "$work/tvqd.sock" \
+		2>"$work/tvqd.log" </dev/null &
 	tvqd=$!
 	for _ in {1..100}; do
 		! grep -q '^tvqd: ready' "$work/tvqd.log" 2>/dev/null || return 0
@@ -67,7 +70,8 @@ start_tvqd() {
 
 add_disk() {
 	run tvqctl volume add name "$1" file "$work/$1.img"
-	run tvqctl dev add name "$2" mgmtdev mgmt0 class block volume "$1" vhost-user "$work/$2.sock"
+	run tvqctl dev add name "$2" mgmtdev mgmt0 class block volume "$1" \
+		vhost-user "$work/$2.sock"
 }
 
 write_job() {
@@ -94,12 +98,15 @@ GUEST
 }
 
 boot_guest() {
-	printf '%s   $ qemu-system-x86_64 ... -device vhost-user-blk-pci (vda.sock) ... (vdb.sock)%s\n' "$bold" "$plain"
+	printf '%s   $ %s%s\n' "$bold" \
+		'qemu-system-x86_64 ... -device vhost-user-blk-pci (vda.sock) ... (vdb.sock)' \
+		"$plain"
 	set -o pipefail
 	"$here/guest-run.sh" --script "$work/job" --qemu "$qemu" --timeout 80 \
 		--disk "$work/vda.sock,num-queues=1,packed=$packed" \
 		--disk "$work/vdb.sock,num-queues=1,packed=$packed" |
-		tee "$work/console" | sed -u '/^guest-job-status/d; /reboot: Power down/d; s/^/   | /' ||
+		tee "$work/console" |
+			sed -u '/^guest-job-status/d; /reboot: Power down/d; s/^/   | /' ||
 		die "the guest did not do what it was asked to"
 	set +o pipefail
 }
@@ -109,7 +116,8 @@ check_host() {
 	run e2fsck -fn "$work/left.img"
 	run e2fsck -fn "$work/right.img"
 	run debugfs -R 'cat answer.txt' "$work/left.img"
-	debugfs -R 'cat answer.txt' "$work/left.img" 2>/dev/null | grep -q '^Written by the guest' ||
+	debugfs -R 'cat answer.txt' "$work/left.img" 2>/dev/null |
+		grep -q '^Written by the guest' ||
 		die "what the guest wrote is not in left.img"
 	inside=$(sed -n 's|^\([0-9a-f]\{64\}\)  /mnt/right/data$|\1|p' "$work/console")
 	debugfs -R "dump data $work/data" "$work/right.img" 2>/dev/null
@@ -156,4 +164,5 @@ note "tvqd ended with status 0"
 
 step "Back on the host: the images"
 check_host
-printf '\n%s== Done in %d s: two images, one transport virtqueue, two disks in a guest.%s\n' "$green" "$SECONDS" "$plain"
+printf '\n%s== Done in %d s: two images, one transport virtqueue, two disks in a guest.%s\n' \
+	"$green" "$SECONDS" "$plain"

@@ -3,13 +3,15 @@
 #
 # Makes, or finds, what a guest boots: prints the path of a folder with
 #
-#   vmlinux   the guest root's kernel, unpacked (QEMU starts it by its PVH entry; unpacking it in an emulated
-#             guest at every boot would take seconds)
-#   initrd    an archive with busybox, lsblk, the modules below and /init (guest-init.sh), not compressed
+#   vmlinux   the guest root's kernel, unpacked (QEMU starts it by its PVH entry; unpacking it in an
+#             emulated guest at every boot would take seconds)
+#   initrd    an archive with busybox, lsblk, the modules below and /init (guest-init.sh), not
+#             compressed
 #
-# A caller appends one more archive to the initrd, with /job in it: the script that the guest runs, see
-# guest-init.sh and guest-run.sh. The folder is cached beside the guest root, by the hash of what it is made
-# from. Needs the guest root (guest-root.sh), which is made first if it is missing, and no privilege.
+# A caller appends one more archive to the initrd, with /job in it: the script that the guest runs,
+# see guest-init.sh and guest-run.sh. The folder is cached beside the guest root, by the hash of
+# what it is made from. Needs the guest root (guest-root.sh), which is made first if it is missing,
+# and no privilege.
 set -euo pipefail
 
 MODULES="ext4 virtio_blk virtio_net"
@@ -23,7 +25,8 @@ version=$(basename "$root"/lib/modules/*)
 cache=$(dirname "$root")
 target=$cache/boot-$({ basename "$root"; cat "$0" "$here/guest-init.sh"; } | sha256sum | cut -c1-16)
 
-# The kernel image holds the kernel proper as a zstd stream (Debian's choice since 13); its first bytes mark it.
+# The kernel image holds the kernel proper as a zstd stream (Debian's choice since 13); its first
+# bytes mark it.
 unpack_kernel() {
 	local image=$root/boot/vmlinuz-$version offset
 	offset=$(LC_ALL=C grep -abom1 -P '\x28\xb5\x2f\xfd' "$image" | head -n1 | cut -d: -f1)
@@ -37,7 +40,8 @@ unpack_kernel() {
 add_modules() {
 	local module path
 	for module in $MODULES; do
-		"$here/guest-exec.sh" usr/sbin/modprobe -d "$root" -S "$version" --show-depends "$module" ||
+		"$here/guest-exec.sh" usr/sbin/modprobe -d "$root" -S "$version" \
+			--show-depends "$module" ||
 			die "the guest's kernel has no module $module"
 	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' |
 		while read -r path; do
@@ -51,7 +55,8 @@ add_programs() {
 	local program library libraries=$root/usr/lib/x86_64-linux-gnu
 	for program in $PROGRAMS; do
 		cp "$root/$program" "$1/bin/"
-		"$libraries/ld-linux-x86-64.so.2" --library-path "$libraries" --list "$root/$program" |
+		"$libraries/ld-linux-x86-64.so.2" --library-path "$libraries" \
+			--list "$root/$program" |
 			sed -n 's/.* => \(.*\) (0x.*/\1/p' |
 			while read -r library; do
 				cp -Ln "$library" "$1/lib64/"

@@ -1,17 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Makes, or finds, the guest root: a Debian 13 tree with the kernel that our guests boot, QEMU 11 from
-# trixie-backports, and what the benchmarks run. Prints its path, and nothing else, on stdout.
+# Makes, or finds, the guest root: a Debian 13 tree with the kernel that our guests boot, QEMU 11
+# from trixie-backports, and what the benchmarks run. Prints its path, and nothing else, on stdout.
 #
 #   guest-root.sh             make it where it is missing (one to two minutes), print its path
 #   guest-root.sh --find      print its path if it is there, fail if not; never makes anything
 #
-# It lies in ${XDG_CACHE_HOME:-$HOME/.cache}/tvq/root-HASH, HASH being that of the recipe below: another clone
-# of the project finds it, and a changed recipe makes another one. Removing the folder is always safe.
+# It lies in ${XDG_CACHE_HOME:-$HOME/.cache}/tvq/root-HASH, HASH being that of the recipe below:
+# another clone of the project finds it, and a changed recipe makes another one. Removing the folder
+# is always safe.
 #
-# Needs what `deps.sh guest` installs, and root (or sudo) to make it, not to use it. Nothing of it has to be
-# entered by chroot: guest-exec.sh runs its programs as they lie there.
+# Needs what `deps.sh guest` installs, and root (or sudo) to make it, not to use it. Nothing of it
+# has to be entered by chroot: guest-exec.sh runs its programs as they lie there.
 set -eu
 
 SUITE=trixie
@@ -28,7 +29,9 @@ Pin: release n=trixie-backports
 Pin-Priority: 900'
 # No manuals and no initramfs of its own: the guest's is made by guest-initrd.sh.
 DPKG_OPTIONS=(
-	path-exclude=/usr/share/man/\* path-exclude=/usr/share/doc/\* path-exclude=/usr/share/locale/\*
+	path-exclude=/usr/share/man/\*
+	path-exclude=/usr/share/doc/\*
+	path-exclude=/usr/share/locale/\*
 	path-exclude=/etc/kernel/postinst.d/initramfs-tools
 )
 
@@ -49,14 +52,16 @@ mirror() {
 	# shellcheck disable=SC1091 # the machine's own
 	release=$(. /etc/os-release && echo "${VERSION_CODENAME-}")
 	# shellcheck disable=SC2016 # apt's own placeholders
-	uri=$(apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
+	uri=$(apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' \
+		'Created-By: Packages' |
 		awk -v release="$release" '$1 == release && $2 == "main" { print $3; exit }')
-	[ -n "$uri" ] || die "no Debian archive among this machine's apt sources: one of them must read" \
-		"'deb URI ${release:-bookworm} main'"
+	[ -n "$uri" ] || die "no Debian archive among this machine's apt sources:" \
+		"one of them must read 'deb URI ${release:-bookworm} main'"
 	echo "$uri"
 }
 
-# How this machine's apt reaches its archive (proxies, a clock that is off) holds for the root's apt too.
+# How this machine's apt reaches its archive (proxies, a clock that is off) holds for the root's apt
+# too.
 apt_options() {
 	apt-config dump | grep -E '^Acquire::(http|https|ftp|Check-|Retries|Max-)' || true
 }
@@ -76,7 +81,8 @@ make_root() {
 		options+=(--dpkgopt="$option")
 	done
 	say "making $target (Debian $SUITE with its kernel, QEMU 11, fio; about 250 MB to fetch)"
-	as_root mmdebstrap --quiet --mode=root --variant=apt --aptopt="$work/apt.conf" "${options[@]}" \
+	as_root mmdebstrap --quiet --mode=root --variant=apt --aptopt="$work/apt.conf" \
+		"${options[@]}" \
 		--setup-hook="mkdir -p \"\$1/etc/apt/preferences.d\"" \
 		--setup-hook="cp '$work/pin' \"\$1/etc/apt/preferences.d/qemu\"" \
 		--include="$(IFS=,; echo "${PACKAGES[*]}")" \

@@ -1,16 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Boots a Linux guest in QEMU, has it run a script, and prints its console. The status is 0 only if the script
-# ran to its end and exited with 0; a script that failed gives its own status, a guest that died or never
-# answered 125, one that was stopped by the time limit 124.
+# Boots a Linux guest in QEMU, has it run a script, and prints its console. The status is 0 only if
+# the script ran to its end and exited with 0; a script that failed gives its own status, a guest
+# that died or never answered 125, one that was stopped by the time limit 124.
 #
 #   guest-run.sh --script FILE [OPTION...] [-- QEMU-ARGUMENT...]
 #
 #   --script FILE       what the guest runs: a shell script for busybox, with util-linux's lsblk
 #   --disk SOCKET[,KEY=VALUE...]
-#                       a vhost-user-blk-pci device on SOCKET; may be repeated, the first is vda. The keys are
-#                       properties of the device (num-queues=2, packed=on, queue-size=256), and reconnect=SECONDS
+#                       a vhost-user-blk-pci device on SOCKET; may be repeated, the first is vda.
+#                       The keys are properties of the device (num-queues=2, packed=on,
+#                       queue-size=256), and reconnect=SECONDS
 #   --qemu 7.2|11       Debian 12's own QEMU (default), or the newer one of the guest root
 #   --mem MIB           memory (256); it is shared, as vhost-user needs
 #   --smp N             processors (1)
@@ -19,8 +20,9 @@
 #   --pidfile PATH      QEMU writes its process id there
 #   --append WORDS      more words for the kernel's command line
 #
-# No privilege is needed. QEMU emulates (TCG). It ends with this script, even if that is killed. The guest root
-# and its kernel are made first where they are missing, see guest-root.sh and guest-initrd.sh.
+# No privilege is needed. QEMU emulates (TCG). It ends with this script, even if that is killed. The
+# guest root and its kernel are made first where they are missing, see guest-root.sh and
+# guest-initrd.sh.
 set -eu
 
 here=$(dirname "$(readlink -f "$0")")
@@ -58,14 +60,16 @@ parse() {
 	[ -r "$script" ] || fail "--script: cannot read '$script'"
 }
 
-# Sets qemu_command, and reconnect_unit: how many of the unit that this QEMU's sockets count in are a second.
+# Sets qemu_command, and reconnect_unit: how many of the unit that this QEMU's sockets count in are
+# a second.
 choose_qemu() {
 	local root
 	case $qemu in
 	7.2)
 		qemu_command=(qemu-system-x86_64)
 		reconnect_property=reconnect reconnect_unit=1
-		command -v qemu-system-x86_64 >/dev/null || fail "qemu-system-x86_64 is missing: run scripts/deps.sh guest" ;;
+		command -v qemu-system-x86_64 >/dev/null ||
+			fail "qemu-system-x86_64 is missing: run scripts/deps.sh guest" ;;
 	11)
 		root=$("$here/guest-root.sh")
 		qemu_command=("$here/guest-exec.sh" usr/bin/qemu-system-x86_64
@@ -75,8 +79,8 @@ choose_qemu() {
 	esac
 }
 
-# A disk's argument becomes a chardev for its socket and the device on it. Commas in the path are doubled, as
-# QEMU wants them; the path ends at the first comma that KEY= follows.
+# A disk's argument becomes a chardev for its socket and the device on it. Commas in the path are
+# doubled, as QEMU wants them; the path ends at the first comma that KEY= follows.
 add_disk() {
 	local id=$1 spec=$2 path properties='' chardev
 	path=$spec
@@ -98,15 +102,20 @@ make_initrd() {
 	local boot=$1
 	mkdir "$work/job"
 	cp "$script" "$work/job/job"
-	{ cat "$boot/initrd"; (cd "$work/job" && find . -type f | cpio -o -H newc --quiet -R 0:0); } >"$work/initrd"
+	{
+		cat "$boot/initrd"
+		(cd "$work/job" && find . -type f | cpio -o -H newc --quiet -R 0:0)
+	} >"$work/initrd"
 }
 
 # Two guards: QEMU dies with its timer, and the timer with this script.
 start() {
-	setpriv --pdeathsig TERM timeout -k 5 "$limit" setpriv --pdeathsig KILL "${qemu_command[@]}" \
+	setpriv --pdeathsig TERM timeout -k 5 "$limit" \
+		setpriv --pdeathsig KILL "${qemu_command[@]}" \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-machine q35 -cpu max -accel tcg -smp "$smp" -m "${mem}M" \
-		-object "memory-backend-memfd,id=memory,size=${mem}M,share=on" -numa node,memdev=memory \
+		-object "memory-backend-memfd,id=memory,size=${mem}M,share=on" \
+		-numa node,memdev=memory \
 		-kernel "$boot/vmlinux" -initrd "$work/initrd" -append "$cmdline $append" \
 		-chardev stdio,id=console,signal=off -serial chardev:console \
 		"${disk_arguments[@]}" "${extra[@]}" </dev/null >"$work/pipe" 2>&1 &

@@ -4,10 +4,10 @@
 #
 #	tests/freestanding.sh OBJECT-OR-ARCHIVE-OR-DIRECTORY...
 #
-# All objects together are linked on paper: each symbol that one of them lacks must be defined by another one,
-# or be one of the four mem* functions that every C compiler expects to be there. Everything else fails, named
-# with the object that asks for it. Constructors and writable thread-local data fail too: there is nobody to
-# run or to make them.
+# All objects together are linked on paper: each symbol that one of them lacks must be defined by
+# another one, or be one of the four mem* functions that every C compiler expects to be there.
+# Everything else fails, named with the object that asks for it. Constructors and writable
+# thread-local data fail too: there is nobody to run or to make them.
 #
 # To try it: sh tests/freestanding.sh --self-test
 set -eu
@@ -71,9 +71,11 @@ self_test()
 	cc=${CC:-cc}
 	echo 'int tvq_b(void); int tvq_a(void); int tvq_a(void) { return tvq_b(); }' >"$tmp/a.c"
 	echo 'int tvq_b(void); int tvq_b(void) { return 1; }' >"$tmp/b.c"
-	echo 'int puts(const char *); int tvq_c(void); int tvq_c(void) { return puts("x"); }' >"$tmp/c.c"
+	echo 'int puts(const char *); int tvq_c(void); int tvq_c(void) { return puts("x"); }' \
+		>"$tmp/c.c"
 	echo 'static __thread int v; int *tvq_d(void); int *tvq_d(void) { return &v; }' >"$tmp/d.c"
-	echo 'int tvq_v; __attribute__((constructor)) static void f(void) { tvq_v = 1; }' >"$tmp/e.c"
+	echo 'int tvq_v; __attribute__((constructor)) static void f(void) { tvq_v = 1; }' \
+		>"$tmp/e.c"
 	for f in a b c d e; do
 		"$cc" -O1 -ffreestanding -fPIC -c "$tmp/$f.c" -o "$tmp/$f.o"
 	done

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Programs and manual pages say the same: every option and every command in --help is in the page of the
-# program, and the reverse; every program has a page, and every page a program.
+#
+# Programs and manual pages say the same: every option and every command in --help is in the page of
+# the program, and the reverse; every program has a page, and every page a program.
 #
 # manpages.sh BINDIR DOCDIR. Needs mandoc. Output: TAP.
 set -eu
@@ -77,11 +78,13 @@ for program in "$bin"/*; do
 	same "$tmp/help.long" "$tmp/page.long" "$name: the long options of --help and of the page"
 	short_options <"$tmp/help" >"$tmp/help.short"
 	short_options <"$tmp/page" >"$tmp/page.short"
-	same "$tmp/help.short" "$tmp/page.short" "$name: the short options of --help and of the page"
+	same "$tmp/help.short" "$tmp/page.short" \
+		"$name: the short options of --help and of the page"
 	if [ "$name" = tvqctl ]; then
 		help_words "$tmp/help" "$name" >"$tmp/help.words"
 		synopsis_words "$page" "$name" >"$tmp/page.words"
-		same "$tmp/help.words" "$tmp/page.words" "$name: the commands of --help and of the page"
+		same "$tmp/help.words" "$tmp/page.words" \
+			"$name: the commands of --help and of the page"
 	fi
 done
 

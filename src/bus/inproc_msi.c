@@ -3,40 +3,27 @@
  * Interrupts of the in-process bus: eventfds behind an address and data pair. The addresses lie where no
  * memory is mapped; the data is a cookie, so that a stale pair is not somebody else's.
  *
- * A descriptor with O_NONBLOCK is written on the spot. One without could hold the worker while its
- * counter is full, so it is written through the worker's io_uring, one write at a time. A peer that
- * leaves its counter full for ever keeps that write under way: it is cancelled when nobody uses the pair
- * any more, lest each such connection costs a descriptor.
+ * Whoever else shares a descriptor may fill its counter and clear its O_NONBLOCK: it is signalled in a way
+ * that does not wait (tvq_loop_signal()).
  */
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
-
-#include <liburing.h>
 
 #include "bus/inproc.h"
 
 #define MSI_BASE 0xffffff0000000000ull
 #define MSI_STEP 16
 
-enum { IDLE, BUSY, AGAIN };
-
 struct inproc_msi {
 	struct tvq_msi_target target;
-	struct inproc *ip;
-	atomic_uint refs;		/* users, a write and a cancellation under way */
-	atomic_uint users;		/* the table, interrupts that use it */
+	const struct tvq_os *os;
+	atomic_uint refs;		/* the table, interrupts that use it */
 	uint32_t slot, data;
 	int fd;
-	bool blocking;
-	/* For a blocking one: */
-	atomic_int state;
-	struct tvq_io io;
-	struct tvq_exec *exec;
-	struct tvq_msg cancel;
+	bool failed;			/* said so already */
 };
-
-static const uint64_t one = 1;
 
 static void drop(struct inproc_msi *m)
 {
@@ -46,81 +33,21 @@ static void drop(struct inproc_msi *m)
 	free(m);
 }
 
-static void queue_write(struct inproc_msi *m)
-{
-	struct io_uring_sqe *sqe = tvq_loop_sqe(tvq_exec_loop(m->exec), &m->io);
-
-	io_uring_prep_write(sqe, m->fd, &one, sizeof(one), (uint64_t)-1);
-}
-
-static void written(struct tvq_io *io, int res, bool more)
-{
-	struct inproc_msi *m = tvq_container_of(io, struct inproc_msi, io);
-	int busy = BUSY;
-
-	(void)res;
-	(void)more;
-	if (!atomic_load(&m->users)) {
-		atomic_store(&m->state, IDLE);
-		drop(m);
-		return;
-	}
-	if (atomic_compare_exchange_strong(&m->state, &busy, IDLE)) {
-		drop(m);
-		return;
-	}
-	atomic_store(&m->state, BUSY);
-	queue_write(m);
-}
-
-static void send_blocking(struct inproc_msi *m, struct tvq_exec *e)
-{
-	for (;;) {
-		int s = IDLE;
-
-		if (atomic_compare_exchange_strong(&m->state, &s, BUSY)) {
-			atomic_fetch_add(&m->refs, 1);
-			m->exec = e;
-			queue_write(m);
-			return;
-		}
-		/* The write under way may be over before what we announce is seen: one more. */
-		if (s == AGAIN || atomic_compare_exchange_strong(&m->state, &s, AGAIN))
-			return;
-	}
-}
-
 static void msi_send(struct tvq_msi_target *t, struct tvq_exec *e)
 {
 	struct inproc_msi *m = tvq_container_of(t, struct inproc_msi, target);
+	int err = tvq_loop_signal(tvq_exec_loop(e), m->fd);
 
-	if (m->blocking)
-		send_blocking(m, e);
-	else if (write(m->fd, &one, sizeof(one)) < 0)
-		return;		/* EAGAIN: the counter is full, so the peer will wake */
-}
-
-static void cancel_write(struct tvq_msg *msg)
-{
-	struct inproc_msi *m = tvq_container_of(msg, struct inproc_msi, cancel);
-
-	if (atomic_load(&m->state) != IDLE)
-		io_uring_prep_cancel(tvq_loop_sqe(tvq_exec_loop(m->exec), NULL), &m->io, 0);
-	drop(m);
-}
-
-/* The user's reference becomes the cancellation's. Nobody sends any more: exec stays what it is. */
-static void drop_user(struct inproc_msi *m)
-{
-	if (atomic_fetch_sub(&m->users, 1) == 1 && atomic_load(&m->state) != IDLE)
-		tvq_exec_post(m->exec, &m->cancel);
-	else
-		drop(m);
+	if (__builtin_expect(!err, 1) || m->failed)
+		return;
+	m->failed = true;
+	tvq_log(m->os, TVQ_LOG_ERR, "an interrupt is lost, its eventfd cannot be signalled: %s",
+		strerror(-err));
 }
 
 static void msi_put(struct tvq_msi_target *t)
 {
-	drop_user(tvq_container_of(t, struct inproc_msi, target));
+	drop(tvq_container_of(t, struct inproc_msi, target));
 }
 
 static struct inproc_msi *lookup(struct inproc *ip, uint64_t addr, uint32_t data)
@@ -141,7 +68,6 @@ struct tvq_msi_target *inproc_msi_find(struct tvq_platform *p, uint64_t addr, ui
 	if (!m)
 		return NULL;
 	atomic_fetch_add(&m->refs, 1);
-	atomic_fetch_add(&m->users, 1);
 	return &m->target;
 }
 
@@ -178,15 +104,11 @@ int inproc_msi_fd(struct tvq_bus *b, int fd, uint64_t *addr, uint32_t *data)
 		free(m);
 		return err;
 	}
-	m->ip = ip;
+	m->os = b->os;
 	m->refs = 1;
-	m->users = 1;
-	m->cancel.fn = cancel_write;
 	m->data = ++ip->msi_cookie;
-	m->blocking = !(fcntl(fd, F_GETFL) & O_NONBLOCK);
 	m->target.send = msi_send;
 	m->target.put = msi_put;
-	m->io.fn = written;
 	ip->msis[m->slot] = m;
 	*addr = MSI_BASE + (uint64_t)m->slot * MSI_STEP;
 	*data = m->data;
@@ -202,14 +124,14 @@ void inproc_msi_fd_free(struct tvq_bus *b, uint64_t addr, uint32_t data)
 		return;
 	ip->msis[m->slot] = NULL;
 	ip->free_msis[ip->n_free_msis++] = m->slot;
-	drop_user(m);
+	drop(m);
 }
 
 void inproc_msi_fini(struct inproc *ip)
 {
 	for (uint32_t i = 0; i < ip->n_msis; i++)
 		if (ip->msis[i])
-			drop_user(ip->msis[i]);
+			drop(ip->msis[i]);
 	free(ip->msis);
 	free(ip->free_msis);
 }

@@ -21,7 +21,8 @@ static void cut(struct ct *t, struct pieces *p, uint64_t iova, uint32_t len, con
 		if (n > len)
 			n = len;
 		if (p->n == MAX_PIECES)
-			ct_fail(t, __FILE__, __LINE__, "the test cuts a command into too many pieces");
+			ct_fail(t, __FILE__, __LINE__,
+				"the test cuts a command into too many pieces");
 		p->sg[p->n++] = (struct tvq_sg){ .addr = iova, .len = n };
 		iova += n;
 		len -= n;
@@ -98,8 +99,8 @@ uint32_t ct_ack(const struct ct_chain *c)
 	return tvq_get32(c->in);
 }
 
-struct ct_chain *ct_start(struct ct *t, uint64_t id, uint16_t class, uint16_t command, const void *out,
-			  uint32_t out_len, uint32_t in_len)
+struct ct_chain *ct_start(struct ct *t, uint64_t id, uint16_t class, uint16_t command,
+			  const void *out, uint32_t out_len, uint32_t in_len)
 {
 	struct ct_chain *c = ct_own(t, sizeof(*c));
 	uint8_t *buf = ct_own(t, sizeof(struct virtio_transportq_ctrl) + out_len);
@@ -130,8 +131,9 @@ uint32_t ct_command(struct ct *t, uint64_t id, uint16_t class, uint16_t command,
 	if (ack == CT_OK && in_len) {
 		if (c->used_len != 4 + in_len)
 			ct_fail(t, __FILE__, __LINE__,
-				"class %u command %u: used length %u where 4 + %u is right (TQ-022)", class,
-				command, c->used_len, in_len);
+				"class %u command %u: used length %u where 4 + %u is right "
+				"(TQ-022)",
+				class, command, c->used_len, in_len);
 		memcpy(in, c->in + 4, in_len);
 	}
 	/* A chain that never came back keeps its memory. */

@@ -6,8 +6,8 @@
 #include "device/features.h"
 #include "device/util.h"
 
-uint32_t ct_create(struct ct *t, uint32_t type, uint32_t asid, uint64_t features, const void *config,
-		   uint32_t config_len, uint64_t *id)
+uint32_t ct_create(struct ct *t, uint32_t type, uint32_t asid, uint64_t features,
+		   const void *config, uint32_t config_len, uint64_t *id)
 {
 	uint8_t out[256], in[8];
 	struct virtio_transportq_ctrl_vdev_attribute *a = (void *)out;
@@ -163,7 +163,8 @@ void ct_vq_program(struct ct_vq *q, bool msi)
 	q->notify_addr = tvq_get64(&area.addr);
 	if (!msi)
 		return;
-	ct_check(t, ct_msi_set(t, q->id, q->index, q->msi_iova, CT_MSI_DATA(q)) == CT_OK, "MSI VQ_SET fails");
+	ct_check(t, ct_msi_set(t, q->id, q->index, q->msi_iova, CT_MSI_DATA(q)) == CT_OK,
+		 "MSI VQ_SET fails");
 	ct_check(t, ct_msi_enable(t, q->id, q->index, 1) == CT_OK, "MSI VQ_ENABLE fails");
 }
 
@@ -205,7 +206,8 @@ struct ct_io *ct_io_start(struct ct_vq *q, uint32_t type, uint64_t sector, uint3
 	if (len)
 		sg[n++] = (struct tvq_sg){ io->data_iova + q->shift, len };
 	sg[n++] = (struct tvq_sg){ io->status_iova + q->shift, 1 };
-	err = tvq_drv_ring_add(q->ring, sg, to_device && len ? 2 : 1, n - (to_device && len ? 2 : 1), io);
+	err = tvq_drv_ring_add(q->ring, sg, to_device && len ? 2 : 1,
+			       n - (to_device && len ? 2 : 1), io);
 	ct_check(q->t, !err, "no room on queue %u (%d)", q->index, err);
 	tvq_drv_ring_publish(q->ring);
 	return io;

@@ -62,7 +62,8 @@ void *ct_alloc(struct ct *t, size_t size, size_t align, uint64_t *iova)
 	size_t at = (t->dma_used + align - 1) & ~(align - 1);
 
 	if (at > CT_DMA || size > CT_DMA - at)
-		ct_fail(t, __FILE__, __LINE__, "the test needs more than %u bytes of DMA memory", CT_DMA);
+		ct_fail(t, __FILE__, __LINE__, "the test needs more than %u bytes of DMA memory",
+			CT_DMA);
 	memset(t->dma + at, 0, size);
 	t->dma_used = at + size;
 	*iova = t->dma_iova + at;
@@ -74,7 +75,8 @@ void *ct_own(struct ct *t, size_t size)
 	size_t at = (t->own_used + 15) & ~(size_t)15;
 
 	if (at > CT_OWN || size > CT_OWN - at)
-		ct_fail(t, __FILE__, __LINE__, "the test needs more than %u bytes of memory", CT_OWN);
+		ct_fail(t, __FILE__, __LINE__, "the test needs more than %u bytes of memory",
+			CT_OWN);
 	memset(t->own + at, 0, size);
 	t->own_used = at + size;
 	return t->own + at;
@@ -108,7 +110,8 @@ void ct_limit(struct ct *t, const struct ct_limits *limits)
 	t->limited = true;
 	t->world = ct_world_new(t->options, limits, t);
 	if (!t->world || !ct_prepare(t))
-		ct_fail(t, __FILE__, __LINE__, "the in-process device cannot be made with these limits");
+		ct_fail(t, __FILE__, __LINE__,
+			"the in-process device cannot be made with these limits");
 	ct_connect(t, 0);
 }
 
@@ -124,7 +127,8 @@ void ct_reset(struct ct *t)
 	ops->set_status(t->bus, 0);
 	while (ops->status(t->bus)) {
 		if (t->bus->os->now() > end)
-			ct_fail(t, __FILE__, __LINE__, "the management device's reset does not end");
+			ct_fail(t, __FILE__, __LINE__,
+				"the management device's reset does not end");
 		if (t->slow)
 			ct_slow_release(t->slow);
 		ct_turn(t);
@@ -198,7 +202,8 @@ void ct_connect(struct ct *t, uint64_t features)
 			features &= ~CT_F(TVQ_F_RING_PACKED);
 	}
 	ct_check(t, (offered & (t->f_vq | t->f_vdev)) == (t->f_vq | t->f_vdev),
-		 "the device does not offer both feature bits (0x%llx)", (unsigned long long)offered);
+		 "the device does not offer both feature bits (0x%llx)",
+		 (unsigned long long)offered);
 	ct_check(t, !t->packed || offered & CT_F(TVQ_F_RING_PACKED), "no packed ring is offered");
 	err = ops->set_features(t->bus, features);
 	ct_check(t, !err, "the features are refused (%d)", err);

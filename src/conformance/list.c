@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Every requirement of the specification and the test that proves it: one of this suite, or, where it
- * cannot be seen from the driver's side, the unit or system test named in requirements.def.
+ * Every requirement of the specification and the test that proves it: one of this suite, or, where
+ * it cannot be seen from the driver's side, the unit or system test named in requirements.def.
  */
 #include <stdio.h>
 #include <string.h>
@@ -9,8 +9,9 @@
 #include "conformance/list.h"
 
 const char *const ct_suite_names[] = {
-	"2 queues",   "3 commands", "4.1 resources", "4.2 vdev",  "4.4 status", "4.5 config",	"4.6 msi",
-	"4.7 queues", "4.8 notify", "4.9 index",     "4.10 spaces", "5 types",	"4.11 inflight", "2 nested",
+	"2 queues",   "3 commands",  "3 broken rings", "4.1 resources", "4.2 vdev",
+	"4.4 status", "4.5 config",  "4.6 msi",	       "4.7 queues",	"4.8 notify",
+	"4.9 index",  "4.10 spaces", "5 types",	       "4.11 inflight", "2 nested",
 };
 
 static const struct {

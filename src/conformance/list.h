@@ -7,7 +7,8 @@
 /* Names of the suites in main.c's order. */
 extern const char *const ct_suite_names[];
 
-/* Prints a line for each requirement: number, tab, whom it binds, tab, the test that proves it or -. */
+/* Prints a line for each requirement: number, tab, whom it binds, tab, the test that proves it
+ * or -. */
 int ct_list(const struct ct_test *const *suites, size_t n);
 
 #endif

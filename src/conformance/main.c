@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * tvq-conformance: runs each requirement of the specification that can be seen from the driver's side, as
- * a test of its own, against a management device. TAP on standard output, then a summary table.
+ * tvq-conformance: runs each requirement of the specification that can be seen from the driver's
+ * side, as a test of its own, against a management device. TAP on standard output, then a summary
+ * table.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -14,9 +15,9 @@
 #include "conformance/profile.h"
 
 static const struct ct_test *const suites[] = {
-	ct_tests_queue,	 ct_tests_command, ct_tests_resources, ct_tests_vdev,	ct_tests_status,
-	ct_tests_config, ct_tests_msi,	   ct_tests_vq,	       ct_tests_notify, ct_tests_index,
-	ct_tests_space,	 ct_tests_types,   ct_tests_inflight,  ct_tests_nested,
+	ct_tests_queue,	 ct_tests_command, ct_tests_broken, ct_tests_resources, ct_tests_vdev,
+	ct_tests_status, ct_tests_config,  ct_tests_msi,    ct_tests_vq,	ct_tests_notify,
+	ct_tests_index,	 ct_tests_space,   ct_tests_types,  ct_tests_inflight,	ct_tests_nested,
 };
 
 #define SUITES (sizeof(suites) / sizeof(suites[0]))
@@ -24,10 +25,12 @@ static const struct ct_test *const suites[] = {
 static void usage(FILE *to)
 {
 	fputs("Usage: tvq-conformance [OPTION]... [BUS]\n"
-	      "Judges a management device by the transport virtqueue's specification. BUS is in-process\n"
+	      "Judges a management device by the transport virtqueue's specification. BUS is "
+	      "in-process\n"
 	      "(the default: libtvq's own device half).\n"
 	      "\n"
-	      "  --list            a line for each requirement: number, whom it binds, the test that proves it\n"
+	      "  --list            a line for each requirement: number, whom it binds, the test "
+	      "that proves it\n"
 	      "  --only TEXT       only tests whose name or numbers contain TEXT\n"
 	      "  --packed          the transportq as a packed ring\n"
 	      "  --workers N       in process: threads for the managed devices' queues (0)\n"
@@ -53,7 +56,8 @@ static const char *missing(const struct ct *t, unsigned int needs)
 	if (needs & CT_NEEDS_SPACES && !t->bus->ops->space_new)
 		return "the bus has no address spaces to give";
 	if (needs & (CT_NEEDS_SLOW | CT_NEEDS_CAP | CT_NEEDS_OWNER) && !t->world)
-		return "only an in-process device can be slowed down, made small or broken by its owner";
+		return "only an in-process device can be slowed down, made small or broken by its "
+		       "owner";
 	return NULL;
 }
 
@@ -72,8 +76,8 @@ static int run_body(struct ct *t, const struct ct_test *test)
 	return how;
 }
 
-static void run_one(struct ct *t, const struct ct_options *o, const struct ct_test *test, unsigned int n,
-		    struct result *r)
+static void run_one(struct ct *t, const struct ct_options *o, const struct ct_test *test,
+		    unsigned int n, struct result *r)
 {
 	static const struct ct_limits no_limits;
 	const char *why;
@@ -82,8 +86,8 @@ static void run_one(struct ct *t, const struct ct_options *o, const struct ct_te
 	if (!t->world)
 		t->world = ct_world_new(o, &no_limits, t);
 	if (!t->world || !ct_prepare(t)) {
-		printf("not ok %u - %s %s\n# the in-process device cannot be made\n", n, test->numbers,
-		       test->name);
+		printf("not ok %u - %s %s\n# the in-process device cannot be made\n", n,
+		       test->numbers, test->name);
 		r->failed++;
 		return;
 	}
@@ -96,7 +100,8 @@ static void run_one(struct ct *t, const struct ct_options *o, const struct ct_te
 		printf("not ok %u - %s %s\n# %s\n", n, test->numbers, test->name, t->message);
 		r->failed++;
 	} else {
-		printf("ok %u - %s %s # SKIP %s\n", n, test->numbers, test->name, why ? why : t->message);
+		printf("ok %u - %s %s # SKIP %s\n", n, test->numbers, test->name,
+		       why ? why : t->message);
 		r->skipped++;
 	}
 	fflush(stdout);
@@ -168,7 +173,8 @@ static unsigned int number(const char *what, const char *text, unsigned int max)
 	errno = 0;
 	v = strtoul(text, &end, 10);
 	if (errno || end == text || *end || v > max) {
-		fprintf(stderr, "tvq-conformance: %s '%s': a number from 0 to %u is right\n", what, text, max);
+		fprintf(stderr, "tvq-conformance: %s '%s': a number from 0 to %u is right\n", what,
+			text, max);
 		exit(2);
 	}
 	return (unsigned int)v;
@@ -180,8 +186,11 @@ static void feature_bits(const char *text, struct ct_options *o)
 	char rest;
 
 	if (sscanf(text, "%u,%u%c", &a, &b, &rest) != 2 || a > 63 || b > 63 || a == b || !a || !b) {
-		fprintf(stderr, "tvq-conformance: --feature-bits '%s': two different bits below 64 are right, "
-				"as in 48,49\n", text);
+		fprintf(stderr,
+			"tvq-conformance: --feature-bits '%s': two different bits below 64 are "
+			"right, "
+			"as in 48,49\n",
+			text);
 		exit(2);
 	}
 	o->f_vq = (uint8_t)a;
@@ -232,7 +241,8 @@ int main(int argc, char **argv)
 		}
 	}
 	if (optind < argc && strcmp(argv[optind], "in-process")) {
-		fprintf(stderr, "tvq-conformance: bus '%s' is not known: in-process is\n", argv[optind]);
+		fprintf(stderr, "tvq-conformance: bus '%s' is not known: in-process is\n",
+			argv[optind]);
 		return 2;
 	}
 	tvq_os_host_log_level(verbose ? TVQ_LOG_DEBUG : TVQ_LOG_ERR);

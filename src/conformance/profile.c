@@ -10,7 +10,10 @@
 void ct_profile_default(struct ct_profile *p)
 {
 	*p = (struct ct_profile){
-		.volume = "ct-rw", .ro_volume = "ct-ro", .slow_volume = "ct-slow", .volume_bytes = 16u << 20,
+		.volume = "ct-rw",
+		.ro_volume = "ct-ro",
+		.slow_volume = "ct-slow",
+		.volume_bytes = 16u << 20,
 	};
 }
 

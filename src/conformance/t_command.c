@@ -9,11 +9,58 @@
 #include "device/features.h"
 #include "device/util.h"
 
+/* By bytes, not by the header's structures. */
+static void integers_are_little_endian_and_structures_packed(struct ct *t)
+{
+	/* CREATE of a block device with VERSION_1 (32), ACCESS_PLATFORM (33), MQ (12) and three
+	 * queues. */
+	uint8_t create[12 + 16 + 56] = {
+		[8] = 1, [12] = 2, [21] = 0x10, [24] = 3, [12 + 16 + 34] = 3
+	};
+	/* FEAT DEVICE_GET; VQ_SIZE GET of queue 2; CONFIG GET of 2 bytes at 34. */
+	uint8_t feat[12] = { [8] = 3 }, size[14] = { [8] = 10, [10] = 1, [12] = 2 };
+	uint8_t config[20] = { [8] = 6, [12] = 34, [16] = 2 };
+	struct ct_chain c = { .out = create, .out_len = sizeof(create), .in_len = 12 };
+	uint8_t id[8];
+
+	ct_send_chain(t, &c);
+	ct_check(t,
+		 ct_wait_chain(t, &c) && c.used_len == 12 && !c.in[0] && !c.in[1] && !c.in[2] &&
+			 !c.in[3],
+		 "CREATE");
+	memcpy(id, c.in + 4, 8);
+	ct_check(t, id[0] && !id[7], "an identifier that begins with its high byte");
+	memcpy(feat, id, 8);
+	memcpy(size, id, 8);
+	memcpy(config, id, 8);
+	c = (struct ct_chain){ .out = feat, .out_len = sizeof(feat), .in_len = 12 };
+	ct_send_chain(t, &c);
+	ct_check(t,
+		 ct_wait_chain(t, &c) && c.used_len == 12 &&
+			 !memcmp(c.in, "\0\0\0\0\0\x10\0\0\3\0\0\0", 12),
+		 "FEAT DEVICE_GET");
+	c = (struct ct_chain){ .out = size, .out_len = sizeof(size), .in_len = 6 };
+	ct_send_chain(t, &c);
+	ct_check(t, ct_wait_chain(t, &c) && c.used_len == 6 && (c.in[4] | c.in[5] << 8) >= 256,
+		 "VQ_SIZE GET of queue 2");
+	c = (struct ct_chain){ .out = config, .out_len = sizeof(config), .in_len = 6 };
+	ct_send_chain(t, &c);
+	ct_check(t, ct_wait_chain(t, &c) && c.used_len == 6 && c.in[4] == 3 && !c.in[5],
+		 "CONFIG GET");
+	/* The one ERR: le32 255. */
+	size[12] = 3;
+	c = (struct ct_chain){ .out = size, .out_len = sizeof(size), .in_len = 6 };
+	ct_send_chain(t, &c);
+	ct_check(t, ct_wait_chain(t, &c) && c.used_len == 4 && !memcmp(c.in, "\xff\0\0", 4), "ERR");
+}
+
 static void id_that_names_no_living_device_fails(struct ct *t)
 {
 	uint64_t id = ct_new_blk(t);
 	uint8_t s;
 
+	for (unsigned int i = 0; i < 64; i++)
+		ct_err(t, id ^ 1ull << i, STATUS, GET, NULL, 0, &s, 1);
 	ct_err(t, id + 1, STATUS, GET, NULL, 0, &s, 1);
 	ct_err(t, UINT64_MAX, STATUS, GET, NULL, 0, &s, 1);
 	ct_ok(t, id, STATUS, GET, NULL, 0, &s, 1);
@@ -24,28 +71,36 @@ static void id_that_names_no_living_device_fails(struct ct *t)
 
 static void any_cut_of_a_command_works(struct ct *t)
 {
-	static const uint32_t ones[] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-					 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0 };
+	static const uint32_t ones[] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+					 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+					 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0 };
 	static const uint32_t threes[] = { 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0 };
 	static const uint32_t odd[] = { 7, 1, 5, 2, 0 };
 	static const uint32_t *const cuts[] = { ones, threes, odd, NULL };
 	uint64_t id = ct_new_blk(t);
+	uint8_t whole[8] = { 0 }, range[8] = { [4] = 8 };
 
+	ct_ok(t, id, CONFIG, GET, range, 8, whole, 8);
 	for (size_t o = 0; o < 4; o++)
 		for (size_t i = 0; i < 4; i++) {
 			uint8_t out[20] = { 0 };
-			struct ct_chain c = { .out = out, .out_len = 20, .in_len = 4 + 8,
-					      .out_cuts = cuts[o], .in_cuts = cuts[i] };
+			struct ct_chain c = { .out = out,
+					      .out_len = 20,
+					      .in_len = 4 + 8,
+					      .out_cuts = cuts[o],
+					      .in_cuts = cuts[i] };
 			struct virtio_transportq_ctrl *h = (void *)out;
 
 			tvq_put64(&h->device_id, id);
 			tvq_put16(&h->class, VIRTIO_TRANSPTQ_CTRL_CONFIG);
-			tvq_put32(out + 16, 8);	/* capacity */
+			tvq_put32(out + 16, 8); /* capacity */
 			ct_send_chain(t, &c);
 			ct_check(t, ct_wait_chain(t, &c), "cut %zu, %zu", o, i);
-			ct_check(t, ct_ack(&c) == CT_OK && c.used_len == 12, "cut %zu, %zu: %s, used %u", o, i,
-				 ct_ack_name(ct_ack(&c)), c.used_len);
-			ct_check(t, tvq_get64(c.in + 4), "cut %zu, %zu: no capacity", o, i);
+			ct_check(t, ct_ack(&c) == CT_OK && c.used_len == 12,
+				 "cut %zu, %zu: %s, used %u", o, i, ct_ack_name(ct_ack(&c)),
+				 c.used_len);
+			ct_check(t, !memcmp(c.in + 4, whole, 8), "cut %zu, %zu: another answer", o,
+				 i);
 		}
 }
 
@@ -107,17 +162,20 @@ static void wrong_lengths_fail_and_change_nothing(struct ct *t)
 		uint32_t right = d->out_len == TVQ_VAR ? 0 : d->out_len;
 
 		if (d->out_len != TVQ_VAR) {
-			ct_check(t, ct_command(t, id, d->class, d->command, out, right + 1, in,
-					       d->in_len == TVQ_VAR ? 64 : d->in_len) == CT_ERR,
+			ct_check(t,
+				 ct_command(t, id, d->class, d->command, out, right + 1, in,
+					    d->in_len == TVQ_VAR ? 64 : d->in_len) == CT_ERR,
 				 "%s with a byte too much", d->name);
 			if (right)
-				ct_check(t, ct_command(t, id, d->class, d->command, out, right - 1, in,
-						       d->in_len == TVQ_VAR ? 64 : d->in_len) == CT_ERR,
+				ct_check(t,
+					 ct_command(t, id, d->class, d->command, out, right - 1, in,
+						    d->in_len == TVQ_VAR ? 64 : d->in_len) ==
+						 CT_ERR,
 					 "%s with a byte too few", d->name);
 		}
 		if (d->in_len && d->in_len != TVQ_VAR && d->out_len != TVQ_VAR) {
-			struct ct_chain *c = ct_start(t, id, d->class, d->command, out, right,
-						      d->in_len - 1u);
+			struct ct_chain *c =
+				ct_start(t, id, d->class, d->command, out, right, d->in_len - 1u);
 
 			ct_check(t, ct_wait_chain(t, c) && ct_ack(c) == CT_ERR && c->used_len == 4,
 				 "%s with too little room: %s", d->name, ct_ack_name(ct_ack(c)));
@@ -149,7 +207,8 @@ static void a_create_without_room_for_its_answer_creates_nothing(struct ct *t)
 static void more_writable_room_is_left_alone(struct ct *t)
 {
 	uint64_t id = ct_new_blk(t);
-	struct ct_chain *c = ct_start(t, id, CT_CLASS(STATUS), VIRTIO_TRANSPTQ_CTRL_STATUS_GET, NULL, 0, 60);
+	struct ct_chain *c =
+		ct_start(t, id, CT_CLASS(STATUS), VIRTIO_TRANSPTQ_CTRL_STATUS_GET, NULL, 0, 60);
 
 	ct_check(t, ct_wait_chain(t, c) && ct_ack(c) == CT_OK && c->used_len == 5, "%s, used %u",
 		 ct_ack_name(ct_ack(c)), c->used_len);
@@ -178,9 +237,10 @@ static void device_id_0_fails_where_a_managed_device_is_meant_and_the_reverse(st
 		bool mgmt = d->flags & TVQ_CMD_MGMT;
 		uint8_t out[128] = { 0 }, in[128];
 
-		ct_check(t, ct_command(t, mgmt ? id : 0, d->class, d->command, out,
-				       d->out_len == TVQ_VAR ? 16 : d->out_len, in,
-				       d->in_len == TVQ_VAR ? 64 : d->in_len) == CT_ERR,
+		ct_check(t,
+			 ct_command(t, mgmt ? id : 0, d->class, d->command, out,
+				    d->out_len == TVQ_VAR ? 16 : d->out_len, in,
+				    d->in_len == TVQ_VAR ? 64 : d->in_len) == CT_ERR,
 			 "%s", d->name);
 	}
 	ct_check(t, ct_status(t, id) == 0, "the device is not what it was");
@@ -201,9 +261,10 @@ static void a_queue_index_that_does_not_exist_fails_in_every_command_that_has_on
 			uint8_t out[64] = { 0 }, in[64];
 
 			tvq_put16(out, indexes[k]);
-			ct_check(t, ct_command(t, id, d->class, d->command, out,
-					       d->out_len == TVQ_VAR ? 4 : d->out_len, in,
-					       d->in_len == TVQ_VAR ? 4 : d->in_len) == CT_ERR,
+			ct_check(t,
+				 ct_command(t, id, d->class, d->command, out,
+					    d->out_len == TVQ_VAR ? 4 : d->out_len, in,
+					    d->in_len == TVQ_VAR ? 4 : d->in_len) == CT_ERR,
 				 "%s of queue %u", d->name, indexes[k]);
 		}
 	}
@@ -220,13 +281,17 @@ static void commands_to_one_device_take_effect_in_order(struct ct *t)
 	c[0] = ct_start(t, id, CT_CLASS(STATUS), VIRTIO_TRANSPTQ_CTRL_STATUS_SET, &status, 1, 0);
 	for (unsigned int i = 0; i < 9; i++) {
 		tvq_put64(f, i & 1 ? features : CT_F(TVQ_F_VERSION_1));
-		c[1 + 2 * i] = ct_start(t, id, CT_CLASS(FEAT), VIRTIO_TRANSPTQ_CTRL_FEAT_DRIVER_SET, f, 8, 0);
-		c[2 + 2 * i] = ct_start(t, id, CT_CLASS(FEAT), VIRTIO_TRANSPTQ_CTRL_FEAT_DRIVER_GET, NULL, 0, 8);
+		c[1 + 2 * i] = ct_start(t, id, CT_CLASS(FEAT), VIRTIO_TRANSPTQ_CTRL_FEAT_DRIVER_SET,
+					f, 8, 0);
+		c[2 + 2 * i] = ct_start(t, id, CT_CLASS(FEAT), VIRTIO_TRANSPTQ_CTRL_FEAT_DRIVER_GET,
+					NULL, 0, 8);
 	}
 	for (unsigned int i = 0; i < 19; i++)
 		ct_check(t, ct_wait_chain(t, c[i]) && ct_ack(c[i]) == CT_OK, "command %u", i);
 	for (unsigned int i = 0; i < 9; i++)
-		ct_check(t, tvq_get64(c[2 + 2 * i]->in + 4) == (i & 1 ? features : CT_F(TVQ_F_VERSION_1)),
+		ct_check(t,
+			 tvq_get64(c[2 + 2 * i]->in + 4) ==
+				 (i & 1 ? features : CT_F(TVQ_F_VERSION_1)),
 			 "DRIVER_GET %u sees other features", i);
 }
 
@@ -240,14 +305,88 @@ static void commands_to_the_management_device_take_effect_in_order(struct ct *t)
 	memset(&a, 0, sizeof(a));
 	tvq_put32(&a.virtio_device_id, 2);
 	for (unsigned int i = 0; i < 4; i++) {
-		create[i] = ct_start(t, 0, CT_CLASS(VDEV), VIRTIO_TRANSPTQ_CTRL_VDEV_CREATE, &a, sizeof(a), 8);
-		res[i] = ct_start(t, 0, CT_CLASS(AVAIL_RES), VIRTIO_TRANSPTQ_CTRL_AVAIL_RES_GET, NULL, 0, 8);
+		create[i] = ct_start(t, 0, CT_CLASS(VDEV), VIRTIO_TRANSPTQ_CTRL_VDEV_CREATE, &a,
+				     sizeof(a), 8);
+		res[i] = ct_start(t, 0, CT_CLASS(AVAIL_RES), VIRTIO_TRANSPTQ_CTRL_AVAIL_RES_GET,
+				  NULL, 0, 8);
 	}
 	for (unsigned int i = 0; i < 4; i++) {
-		ct_check(t, ct_wait_chain(t, create[i]) && ct_ack(create[i]) == CT_OK, "CREATE %u", i);
+		ct_check(t, ct_wait_chain(t, create[i]) && ct_ack(create[i]) == CT_OK, "CREATE %u",
+			 i);
 		ct_check(t, ct_wait_chain(t, res[i]) && ct_ack(res[i]) == CT_OK, "GET %u", i);
-		ct_check(t, tvq_get16(res[i]->in + 4 + 6) == 8 - (i + 1), "GET %u shows %u devices", i,
-			 tvq_get16(res[i]->in + 4 + 6));
+		ct_check(t, tvq_get16(res[i]->in + 4 + 6) == 8 - (i + 1), "GET %u shows %u devices",
+			 i, tvq_get16(res[i]->in + 4 + 6));
+	}
+}
+
+/* With workers, a queue's MSI changes there, and what comes behind it waits. */
+static void commands_behind_a_change_of_an_msi_keep_their_order(struct ct *t)
+{
+	uint8_t v[3] = { 0, 0, 1 }, failed = 128 | 15, zero = 0;
+
+	for (unsigned int round = 0; round < 60; round++) {
+		struct ct_vq *q = ct_up(t, ct_new_blk(t), 0, 16);
+		struct ct_chain *c[3];
+
+		c[0] = ct_start(t, q->id, CT_CLASS(MSI), VIRTIO_TRANSPTQ_CTRL_MSI_VQ_MASK, v, 3, 0);
+		switch (round % 3) {
+		case 0:
+			c[1] = ct_start(t, q->id, CT_CLASS(STATUS), VIRTIO_TRANSPTQ_CTRL_STATUS_SET,
+					&failed, 1, 0);
+			break;
+		case 1:
+			c[1] = ct_start(t, q->id, CT_CLASS(STATUS), VIRTIO_TRANSPTQ_CTRL_STATUS_SET,
+					&zero, 1, 0);
+			break;
+		default:
+			c[1] = ct_start(t, q->id, CT_CLASS(VDEV), VIRTIO_TRANSPTQ_CTRL_VDEV_DESTROY,
+					NULL, 0, 0);
+			break;
+		}
+		c[2] = ct_start(t, q->id, CT_CLASS(STATUS), VIRTIO_TRANSPTQ_CTRL_STATUS_GET, NULL,
+				0, 1);
+		for (unsigned int i = 0; i < 3; i++)
+			ct_check(t,
+				 ct_wait_chain(t, c[i]) &&
+					 (ct_ack(c[i]) == CT_OK || (i == 2 && round % 3 == 2)),
+				 "round %u, command %u: %s", round, i, ct_ack_name(ct_ack(c[i])));
+		if (round % 3 == 0)
+			ct_check(t, c[2]->in[4] == failed,
+				 "STATUS GET shows 0x%x, not what was set before it", c[2]->in[4]);
+		if (round % 3 == 2)
+			ct_check(t, ct_ack(c[2]) == CT_ERR, "a command behind DESTROY works");
+		else
+			ct_destroy(t, q->id);
+	}
+}
+
+/* DEVICE_NEEDS_RESET and a reset come while an MSI is being changed: nothing of it outlasts the
+ * reset. */
+static void an_msi_that_changes_while_the_device_breaks_does_no_harm(struct ct *t)
+{
+	struct tvq_sg nowhere[2] = { { 1ull << 46, 16 }, { 1ull << 46, 1 } };
+	uint8_t v[3] = { 0, 0, 1 }, zero = 0;
+
+	for (unsigned int round = 0; round < 40; round++) {
+		struct ct_vq *q = ct_up(t, ct_new_blk(t), 0, 16);
+		struct ct_chain *c[2];
+
+		ct_check(t, tvq_drv_ring_add(q->ring, nowhere, 1, 1, q) == 0, "add");
+		tvq_drv_ring_publish(q->ring);
+		ct_vq_notify(q);
+		for (unsigned int i = 0; i < round % 8; i++)
+			ct_turn(t);
+		c[0] = ct_start(t, q->id, CT_CLASS(MSI), VIRTIO_TRANSPTQ_CTRL_MSI_VQ_ENABLE, v, 3,
+				0);
+		c[1] = ct_start(t, q->id, CT_CLASS(STATUS), VIRTIO_TRANSPTQ_CTRL_STATUS_SET, &zero,
+				1, 0);
+		ct_check(t,
+			 ct_wait_chain(t, c[0]) && ct_wait_chain(t, c[1]) && ct_ack(c[1]) == CT_OK,
+			 "round %u", round);
+		ct_reset_device(t, q->id);
+		ct_check(t, ct_msi_enable(t, q->id, 0, 1) == CT_ERR,
+			 "round %u: the pair is there after the reset", round);
+		ct_destroy(t, q->id);
 	}
 }
 
@@ -265,7 +404,8 @@ static void a_slow_command_holds_up_its_own_device_only(struct ct *t)
 	struct ct_chain *slow = start_enable_0(t, q), *behind;
 	uint64_t other;
 
-	behind = ct_start(t, q->id, CT_CLASS(FEAT), VIRTIO_TRANSPTQ_CTRL_FEAT_DRIVER_GET, NULL, 0, 8);
+	behind = ct_start(t, q->id, CT_CLASS(FEAT), VIRTIO_TRANSPTQ_CTRL_FEAT_DRIVER_GET, NULL, 0,
+			  8);
 	ct_pause(t, 2000000);
 	ct_check(t, !slow->used && !behind->used, "it did not wait for the request");
 	other = ct_new_blk(t);
@@ -273,7 +413,8 @@ static void a_slow_command_holds_up_its_own_device_only(struct ct *t)
 	ct_destroy(t, other);
 	ct_check(t, !slow->used && !behind->used, "it did not wait for the request");
 	ct_slow_release(t->slow);
-	ct_check(t, ct_wait_chain(t, slow) && ct_ack(slow) == CT_OK, "ENABLE 0: %s", ct_ack_name(ct_ack(slow)));
+	ct_check(t, ct_wait_chain(t, slow) && ct_ack(slow) == CT_OK, "ENABLE 0: %s",
+		 ct_ack_name(ct_ack(slow)));
 	ct_check(t, ct_wait_chain(t, behind) && ct_ack(behind) == CT_OK, "the command behind it");
 	ct_check(t, ct_io_wait(q, io) && *io->status == 0, "the request");
 }
@@ -292,6 +433,33 @@ static void status_get_and_reset_overtake_a_waiting_enable_0_which_ends_in_err(s
 	ct_check(t, ct_status(t, q->id) == 15, "the reset ended while a request is under way");
 	ct_slow_release(t->slow);
 	ct_reset_device(t, q->id);
+}
+
+static void the_same_overtake_a_waiting_vq_reset(struct ct *t)
+{
+	for (int destroy = 0; destroy < 2; destroy++) {
+		struct ct_io *io;
+		struct ct_vq *q = ct_busy(t, &io);
+		uint8_t v[2] = { 0 }, zero = 0;
+		struct ct_chain *slow, *over;
+
+		slow = ct_start(t, q->id, CT_CLASS(VQ_RESET), VIRTIO_TRANSPTQ_CTRL_VQ_RESET_SET, v,
+				2, 0);
+		ct_check(t, ct_status(t, q->id) == 15, "STATUS GET does not overtake");
+		ct_check(t, !slow->used, "VQ_RESET did not wait");
+		over = destroy ? ct_start(t, q->id, CT_CLASS(VDEV),
+					  VIRTIO_TRANSPTQ_CTRL_VDEV_DESTROY, NULL, 0, 0)
+			       : ct_start(t, q->id, CT_CLASS(STATUS),
+					  VIRTIO_TRANSPTQ_CTRL_STATUS_SET, &zero, 1, 0);
+		ct_check(t, ct_wait_chain(t, slow) && ct_ack(slow) == CT_ERR, "VQ_RESET answers %s",
+			 ct_ack_name(ct_ack(slow)));
+		ct_slow_release(t->slow);
+		ct_check(t, ct_wait_chain(t, over) && ct_ack(over) == CT_OK, "what overtook it");
+		if (!destroy) {
+			ct_reset_device(t, q->id);
+			ct_destroy(t, q->id);
+		}
+	}
 }
 
 static void destroy_overtakes_a_waiting_enable_0_and_its_id_fails_at_once(struct ct *t)
@@ -353,14 +521,18 @@ static void a_broken_transportq_breaks_the_management_device_and_managed_ones_go
 }
 
 const struct ct_test ct_tests_command[] = {
-	{ "TQ-001 TQ-020", "id_that_names_no_living_device_fails", id_that_names_no_living_device_fails, 0 },
+	{ "TQ-001", "integers_are_little_endian_and_structures_packed",
+	  integers_are_little_endian_and_structures_packed, 0 },
+	{ "TQ-020", "id_that_names_no_living_device_fails", id_that_names_no_living_device_fails,
+	  0 },
 	{ "TQ-021", "any_cut_of_a_command_works", any_cut_of_a_command_works, 0 },
 	{ "TQ-022", "used_length_is_4_and_the_in_data_or_4_where_it_failed",
 	  used_length_is_4_and_the_in_data_or_4_where_it_failed, 0 },
 	{ "TQ-023", "fewer_than_four_writable_bytes_is_not_executed",
 	  fewer_than_four_writable_bytes_is_not_executed, 0 },
 	{ "TQ-024", "unknown_class_or_command_fails", unknown_class_or_command_fails, 0 },
-	{ "TQ-024", "wrong_lengths_fail_and_change_nothing", wrong_lengths_fail_and_change_nothing, 0 },
+	{ "TQ-024", "wrong_lengths_fail_and_change_nothing", wrong_lengths_fail_and_change_nothing,
+	  0 },
 	{ "TQ-024 TQ-053", "a_create_without_room_for_its_answer_creates_nothing",
 	  a_create_without_room_for_its_answer_creates_nothing, CT_NEEDS_CAP },
 	{ "TQ-024", "more_writable_room_is_left_alone", more_writable_room_is_left_alone, 0 },
@@ -373,10 +545,16 @@ const struct ct_test ct_tests_command[] = {
 	  commands_to_one_device_take_effect_in_order, 0 },
 	{ "TQ-030", "commands_to_the_management_device_take_effect_in_order",
 	  commands_to_the_management_device_take_effect_in_order, CT_NEEDS_CAP },
-	{ "TQ-031", "a_slow_command_holds_up_its_own_device_only",
+	{ "TQ-030 TQ-032", "commands_behind_a_change_of_an_msi_keep_their_order",
+	  commands_behind_a_change_of_an_msi_keep_their_order, 0 },
+	{ "TQ-085", "an_msi_that_changes_while_the_device_breaks_does_no_harm",
+	  an_msi_that_changes_while_the_device_breaks_does_no_harm, 0 },
+	{ "TQ-031 TQ-030", "a_slow_command_holds_up_its_own_device_only",
 	  a_slow_command_holds_up_its_own_device_only, CT_NEEDS_SLOW },
 	{ "TQ-031 TQ-065", "status_get_and_reset_overtake_a_waiting_enable_0_which_ends_in_err",
 	  status_get_and_reset_overtake_a_waiting_enable_0_which_ends_in_err, CT_NEEDS_SLOW },
+	{ "TQ-031", "the_same_overtake_a_waiting_vq_reset", the_same_overtake_a_waiting_vq_reset,
+	  CT_NEEDS_SLOW },
 	{ "TQ-031 TQ-032", "destroy_overtakes_a_waiting_enable_0_and_its_id_fails_at_once",
 	  destroy_overtakes_a_waiting_enable_0_and_its_id_fails_at_once, CT_NEEDS_SLOW },
 	{ "TQ-033", "a_queue_index_that_does_not_exist_fails_in_every_command_that_has_one",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Section 2: managed devices that manage others. The suite drives the manager's transportq itself: its
- * registers are commands on the parent's, and with t->via set, commands go to it.
+ * Section 2: managed devices that manage others. The suite drives the manager's transportq itself:
+ * its registers are commands on the parent's, and with t->via set, commands go to it.
  */
 #include <string.h>
 
@@ -34,7 +34,8 @@ static uint64_t manager_features(struct ct *t, uint16_t queues)
 	return f;
 }
 
-static uint32_t create_manager(struct ct *t, uint16_t queues, uint32_t asid, const char *volume, uint64_t *id)
+static uint32_t create_manager(struct ct *t, uint16_t queues, uint32_t asid, const char *volume,
+			       uint64_t *id)
 {
 	struct virtio_transportq_blk_config cfg;
 
@@ -95,7 +96,8 @@ static void a_managed_device_manages_others(struct ct *t)
 	t->via = m;
 	a = ct_new_blk(t);
 	b = ct_new_blk(t);
-	ct_check(t, a && b && a != b, "identifiers %llu, %llu", (unsigned long long)a, (unsigned long long)b);
+	ct_check(t, a && b && a != b, "identifiers %llu, %llu", (unsigned long long)a,
+		 (unsigned long long)b);
 	q = child_up(t, a);
 	for (int i = 0; i < 100; i++)
 		ct_check(t, ct_io(q, i & 1, 0, NULL, 512) == 0, "request %d", i);
@@ -112,13 +114,16 @@ static void its_devices_are_its_own(struct ct *t)
 
 	t->via = m1;
 	child = ct_new_blk(t);
-	ct_check(t, is_there(t, child) && !is_there(t, top) && !is_there(t, m1->id) && !is_there(t, m2->id),
+	ct_check(t,
+		 is_there(t, child) && !is_there(t, top) && !is_there(t, m1->id) &&
+			 !is_there(t, m2->id),
 		 "a device of another transportq can be addressed");
 	t->via = m2;
 	ct_check(t, !is_there(t, child), "a device of another manager can be addressed");
 	ct_err(t, child, VDEV, DESTROY, NULL, 0, NULL, 0);
 	t->via = NULL;
-	ct_check(t, !is_there(t, child), "a device of a manager can be addressed by its parent's driver");
+	ct_check(t, !is_there(t, child),
+		 "a device of a manager can be addressed by its parent's driver");
 	ct_err(t, child, VDEV, DESTROY, NULL, 0, NULL, 0);
 	t->via = m1;
 	ct_check(t, is_there(t, child), "it is gone");
@@ -133,15 +138,16 @@ static void a_depth_beyond_the_bound_fails_create(struct ct *t)
 		ct_limit(t, &(struct ct_limits){ .max_depth = depth ? depth : 0xff });
 		for (uint8_t i = 0; i < depth; i++) {
 			t->via = m;
-			ct_check(t, create_manager(t, 1, 0, "", &id) == CT_OK, "bound %u: a manager at depth %u",
-				 depth, i + 1);
+			ct_check(t, create_manager(t, 1, 0, "", &id) == CT_OK,
+				 "bound %u: a manager at depth %u", depth, i + 1);
 			m = manager_up(t, id, 1, ct_features(t, id, t->packed, true));
 		}
 		t->via = m;
-		ct_check(t, create_manager(t, 1, 0, "", &id) == CT_ERR, "bound %u: a manager at depth %u", depth,
+		ct_check(t, create_manager(t, 1, 0, "", &id) == CT_ERR,
+			 "bound %u: a manager at depth %u", depth, depth + 1);
+		id = ct_new_blk(t); /* one that manages nothing is right */
+		ct_check(t, ct_io(child_up(t, id), 0, 0, NULL, 512) == 0, "a request at depth %u",
 			 depth + 1);
-		id = ct_new_blk(t);	/* one that manages nothing is right */
-		ct_check(t, ct_io(child_up(t, id), 0, 0, NULL, 512) == 0, "a request at depth %u", depth + 1);
 	}
 }
 
@@ -173,13 +179,15 @@ static void its_transportq_comes_behind_the_negotiated_queues(struct ct *t)
 		ct_check(t, create_manager(t, 4, 0, "", &id) == CT_OK, "CREATE");
 		/* Before FEATURES_OK by what is offered. */
 		for (uint16_t i = 0; i < 8; i++)
-			ct_check(t, has_queue(t, id, i) == (i <= 4), "queue %u before FEATURES_OK", i);
+			ct_check(t, has_queue(t, id, i) == (i <= 4), "queue %u before FEATURES_OK",
+				 i);
 		f = ct_features(t, id, t->packed, true) & ~(mq ? 0 : CT_F(12));
 		t->via = manager_up(t, id, index, f);
 		ct_new_blk(t);
 		t->via = NULL;
 		for (uint16_t i = 0; i < 8; i++)
-			ct_check(t, has_queue(t, id, i) == (i <= index), "MQ %d: queue %u after FEATURES_OK", mq, i);
+			ct_check(t, has_queue(t, id, i) == (i <= index),
+				 "MQ %d: queue %u after FEATURES_OK", mq, i);
 	}
 }
 
@@ -190,7 +198,7 @@ static void its_request_queues_take_requests(struct ct *t)
 
 	ct_check(t, create_manager(t, 1, 0, "", &id) == CT_OK, "CREATE");
 	f = ct_features(t, id, t->packed, true);
-	q = ct_up(t, id, f, 16);	/* its queue 0 */
+	q = ct_up(t, id, f, 16); /* its queue 0 */
 	ct_check(t, ct_io(q, 0, 0, NULL, 512) == 0, "a request");
 }
 
@@ -205,8 +213,8 @@ static void both_bits_have_to_be_negotiated_with_it(struct ct *t)
 	ct_check(t, ct_set_status(t, id, 3) == CT_OK, "DRIVER");
 	tvq_put64(f, all & ~t->f_vq);
 	ct_ok(t, id, FEAT, DRIVER_SET, f, 8, NULL, 0);
-	ct_check(t, ct_set_status(t, id, 11) == CT_OK && ct_status(t, id) == 3, "the second bit alone: status 0x%x",
-		 ct_status(t, id));
+	ct_check(t, ct_set_status(t, id, 11) == CT_OK && ct_status(t, id) == 3,
+		 "the second bit alone: status 0x%x", ct_status(t, id));
 	ct_reset_device(t, id);
 	t->via = manager_up(t, id, 1, all & ~t->f_vdev);
 	ct_err(t, 0, AVAIL_RES, GET, NULL, 0, &r, sizeof(r));
@@ -227,8 +235,8 @@ static void its_transportq_works_in_both_formats(struct ct *t)
 		t->via = manager_up(t, id, 1, ct_features(t, id, i & 1, i & 2));
 		child = ct_new_blk(t);
 		for (int k = 0; k < 300; k++)
-			ct_check(t, ct_status(t, child) == 0, "packed %d, event index %d: command %d", i & 1, i & 2,
-				 k);
+			ct_check(t, ct_status(t, child) == 0,
+				 "packed %d, event index %d: command %d", i & 1, i & 2, k);
 		t->via = NULL;
 		ct_destroy(t, id);
 	}
@@ -238,10 +246,14 @@ static void its_transportq_works_in_both_formats(struct ct *t)
 
 static uint32_t space_at(struct ct *t, uint64_t shift)
 {
-	struct tvq_bus_mem mem = { .iova = t->dma_iova + shift, .len = CT_DMA, .fd = -1, .va = t->dma, .perm = 3 };
+	struct tvq_bus_mem mem = {
+		.iova = t->dma_iova + shift, .len = CT_DMA, .fd = -1, .va = t->dma, .perm = 3
+	};
 	uint32_t asid = 0;
 
-	ct_check(t, t->bus->ops->space_new(t->bus, &asid) == 0 && t->bus->ops->map(t->bus, asid, &mem, 1) == 0,
+	ct_check(t,
+		 t->bus->ops->space_new(t->bus, &asid) == 0 &&
+			 t->bus->ops->map(t->bus, asid, &mem, 1) == 0,
 		 "a space");
 	return asid;
 }
@@ -255,15 +267,16 @@ static void its_only_asid_is_0(struct ct *t)
 	t->via = m;
 	ct_check(t, ct_create(t, 2, asid, 0, NULL, 0, &id) == CT_ERR, "CREATE with asid %u", asid);
 	ct_check(t, ct_create(t, 2, 1, 0, NULL, 0, &id) == CT_ERR, "CREATE with asid 1");
-	ct_check(t, ct_create(t, 2, 0xffffffff, 0, NULL, 0, &id) == CT_ERR, "CREATE with asid 2^32 - 1");
+	ct_check(t, ct_create(t, 2, 0xffffffff, 0, NULL, 0, &id) == CT_ERR,
+		 "CREATE with asid 2^32 - 1");
 	id = ct_new_blk(t);
 	q = ct_vq_new(t, id, 0, 16, 0);
 	ct_check(t, ct_vq_asid_get(t, id, 0) == 0, "asid %u", ct_vq_asid_get(t, id, 0));
 	ct_check(t, ct_vq_asid(q, asid) == CT_ERR && ct_vq_asid(q, 1) == CT_ERR, "VQ_ASID SET");
 	ct_check(t, ct_vq_asid(q, 0) == CT_OK && ct_vq_asid_get(t, id, 0) == 0, "VQ_ASID SET 0");
 	ct_negotiate(t, id, 0);
-	ct_check(t, ct_vq_inflight(q, asid, t->dma_iova + SHIFT, 4096) == CT_ERR, "INFLIGHT SET with asid %u",
-		 asid);
+	ct_check(t, ct_vq_inflight(q, asid, t->dma_iova + SHIFT, 4096) == CT_ERR,
+		 "INFLIGHT SET with asid %u", asid);
 	t->via = NULL;
 	ct_destroy(t, m->id);
 	t->bus->ops->space_free(t->bus, asid);
@@ -289,15 +302,19 @@ static void asid_0_is_the_space_of_its_transportq(struct ct *t)
 		m = manager_up(t, id, 1, ct_features(t, id, t->packed, true));
 		t->via = m;
 		child = ct_new_blk(t);
+		ct_check(t, ct_vq_asid_get(t, child, 0) == 0, "asid %u",
+			 ct_vq_asid_get(t, child, 0));
 		f = ct_negotiate(t, child, ct_features(t, child, t->packed, true));
 		q = ct_vq_new(t, child, 0, 16, f);
 		q->msi_iova += SHIFT;
 		ct_vq_program(q, true);
 		word = ct_alloc(t, 4, 4, &iova);
-		ct_check(t, ct_vq_enable(q, 1) == CT_OK, "ENABLE 1 of a ring in its manager's space");
+		ct_check(t, ct_vq_enable(q, 1) == CT_OK,
+			 "ENABLE 1 of a ring in its manager's space");
 		ct_check(t, ct_set_status(t, child, 15) == CT_OK, "DRIVER_OK");
 		ct_check(t, ct_io(q, 0, 0, NULL, 512) == 0, "a request");
-		ct_check(t, ct_wait_word(t, q->msi, CT_MSI_DATA(q)), "no interrupt in its manager's space");
+		ct_check(t, ct_wait_word(t, q->msi, CT_MSI_DATA(q)),
+			 "no interrupt in its manager's space");
 		/* An MSI to an address of space 0 reaches nothing. */
 		ct_check(t, ct_msi_set(t, child, 0, iova, 1) == CT_OK, "MSI VQ_SET");
 		*q->msi = 0;
@@ -342,7 +359,9 @@ static void its_devices_count_against_the_outermost_devices_resources(struct ct 
 		t->via = NULL;
 		top = resources(t);
 		t->via = m;
-		ct_check(t, tvq_get16(&top.num_avail_vdev) == 3 - i && !memcmp(&top, &nested, sizeof(top)),
+		ct_check(t,
+			 tvq_get16(&top.num_avail_vdev) == 3 - i &&
+				 !memcmp(&top, &nested, sizeof(top)),
 			 "%u devices, and %u, are left behind %u", tvq_get16(&top.num_avail_vdev),
 			 tvq_get16(&nested.num_avail_vdev), i + 1);
 	}
@@ -351,7 +370,8 @@ static void its_devices_count_against_the_outermost_devices_resources(struct ct 
 	ct_check(t, ct_create(t, 2, 0, 0, NULL, 0, &id) == CT_ERR, "one more of the outermost");
 	ct_destroy(t, m->id);
 	top = resources(t);
-	ct_check(t, !memcmp(&top, &before, sizeof(top)), "after DESTROY of the manager %u devices, %u queues",
+	ct_check(t, !memcmp(&top, &before, sizeof(top)),
+		 "after DESTROY of the manager %u devices, %u queues",
 		 tvq_get16(&top.num_avail_vdev), tvq_get16(&top.num_avail_vqs));
 }
 
@@ -404,11 +424,13 @@ static void resetting_a_manager_destroys_its_devices_and_commands_get_no_answer(
 	ct_pause(t, CT_CHANCE_NS);
 	ct_check(t, ct_set_status(t, id, 0) == CT_OK, "STATUS SET 0");
 	ct_pause(t, CT_CHANCE_NS);
-	ct_check(t, ct_status(t, id) == 15, "its status reads 0x%x while a device of it works", ct_status(t, id));
+	ct_check(t, ct_status(t, id) == 15, "its status reads 0x%x while a device of it works",
+		 ct_status(t, id));
 	ct_slow_release(t->slow);
 	ct_reset_device(t, id);
 	ct_pause(t, CT_CHANCE_NS);
-	ct_check(t, waiting->in[0] == 0xa5 && waiting->in[1] == 0xa5, "a command in flight was acked");
+	ct_check(t, waiting->in[0] == 0xa5 && waiting->in[1] == 0xa5,
+		 "a command in flight was acked");
 	m = manager_up(t, id, 1, ct_features(t, id, t->packed, true));
 	t->via = m;
 	ct_check(t, !is_there(t, q->id), "its device survived");
@@ -458,7 +480,8 @@ static void a_broken_transportq_of_it_breaks_it_alone(struct ct *t)
 	ct_vq_notify(m);
 	ct_wait_needs_reset(t, m->id);
 	ct_check(t, ct_io(q, 0, 0, NULL, 512) == 0, "its device is not served any more");
-	ct_check(t, ct_io(top, 0, 0, NULL, 512) == 0 && ct_status(t, top->id) == 15, "a device beside it");
+	ct_check(t, ct_io(top, 0, 0, NULL, 512) == 0 && ct_status(t, top->id) == 15,
+		 "a device beside it");
 	ct_check(t, !(t->bus->ops->status(t->bus) & 64), "the outermost device is broken");
 }
 
@@ -469,12 +492,15 @@ static void notification_areas_are_the_outermost_functions(struct ct *t)
 	t->via = m;
 	for (int i = 0; i < 2; i++)
 		q[i] = child_up(t, ct_new_blk(t));
-	ct_check(t, q[0]->notify_addr != q[1]->notify_addr && q[0]->notify_addr != top->notify_addr &&
-			    q[1]->notify_addr != top->notify_addr && q[0]->notify_addr != m->notify_addr &&
-			    q[1]->notify_addr != m->notify_addr,
+	ct_check(t,
+		 q[0]->notify_addr != q[1]->notify_addr && q[0]->notify_addr != top->notify_addr &&
+			 q[1]->notify_addr != top->notify_addr &&
+			 q[0]->notify_addr != m->notify_addr && q[1]->notify_addr != m->notify_addr,
 		 "two devices of the tree have one area");
 	for (int i = 0; i < 10; i++)
-		ct_check(t, ct_io(q[i & 1], 0, 0, NULL, 512) == 0 && ct_io(top, 0, 0, NULL, 512) == 0, "a request");
+		ct_check(t,
+			 ct_io(q[i & 1], 0, 0, NULL, 512) == 0 && ct_io(top, 0, 0, NULL, 512) == 0,
+			 "a request");
 }
 
 const struct ct_test ct_tests_nested[] = {
@@ -482,14 +508,15 @@ const struct ct_test ct_tests_nested[] = {
 	{ "TQ-014 TQ-020", "its_devices_are_its_own", its_devices_are_its_own, 0 },
 	{ "TQ-014", "a_depth_beyond_the_bound_fails_create", a_depth_beyond_the_bound_fails_create,
 	  CT_NEEDS_CAP },
-	{ "TQ-014 TQ-051", "create_without_the_bits_makes_no_manager", create_without_the_bits_makes_no_manager,
-	  0 },
+	{ "TQ-014 TQ-051", "create_without_the_bits_makes_no_manager",
+	  create_without_the_bits_makes_no_manager, 0 },
 	{ "TQ-010 TQ-011", "its_transportq_comes_behind_the_negotiated_queues",
 	  its_transportq_comes_behind_the_negotiated_queues, 0 },
 	{ "TQ-010", "its_request_queues_take_requests", its_request_queues_take_requests, 0 },
-	{ "TQ-012 TQ-013", "both_bits_have_to_be_negotiated_with_it", both_bits_have_to_be_negotiated_with_it,
+	{ "TQ-012 TQ-013", "both_bits_have_to_be_negotiated_with_it",
+	  both_bits_have_to_be_negotiated_with_it, 0 },
+	{ "TQ-017", "its_transportq_works_in_both_formats", its_transportq_works_in_both_formats,
 	  0 },
-	{ "TQ-017", "its_transportq_works_in_both_formats", its_transportq_works_in_both_formats, 0 },
 	{ "TQ-015", "its_only_asid_is_0", its_only_asid_is_0, CT_NEEDS_SPACES },
 	{ "TQ-015", "asid_0_is_the_space_of_its_transportq", asid_0_is_the_space_of_its_transportq,
 	  CT_NEEDS_SPACES },
@@ -499,8 +526,10 @@ const struct ct_test ct_tests_nested[] = {
 	  destroying_a_manager_destroys_its_devices_first, CT_NEEDS_SLOW },
 	{ "TQ-055", "resetting_a_manager_destroys_its_devices_and_commands_get_no_answer",
 	  resetting_a_manager_destroys_its_devices_and_commands_get_no_answer, CT_NEEDS_SLOW },
-	{ "TQ-055", "stopping_its_transportq_destroys_nothing", stopping_its_transportq_destroys_nothing, 0 },
-	{ "TQ-026", "a_broken_transportq_of_it_breaks_it_alone", a_broken_transportq_of_it_breaks_it_alone, 0 },
+	{ "TQ-055", "stopping_its_transportq_destroys_nothing",
+	  stopping_its_transportq_destroys_nothing, 0 },
+	{ "TQ-026", "a_broken_transportq_of_it_breaks_it_alone",
+	  a_broken_transportq_of_it_breaks_it_alone, 0 },
 	{ "TQ-016", "notification_areas_are_the_outermost_functions",
 	  notification_areas_are_the_outermost_functions, 0 },
 	{ 0 },

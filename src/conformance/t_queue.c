@@ -14,12 +14,14 @@ static void the_transportq_is_the_last_virtqueue(struct ct *t)
 
 	ct_check(t, t->bus->ops->queue_max(t->bus, last), "queue %u is none", last);
 	for (unsigned int i = last + 1u; i < last + 70u; i++)
-		ct_check(t, !t->bus->ops->queue_max(t->bus, (uint16_t)i), "there is a queue %u behind it", i);
+		ct_check(t, !t->bus->ops->queue_max(t->bus, (uint16_t)i),
+			 "there is a queue %u behind it", i);
 	for (uint16_t i = 0; i < last && t->bus->ops->device_type(t->bus) == 2; i++)
 		ct_check(t, t->bus->ops->queue_max(t->bus, i), "request queue %u is none", i);
 	/* The same before FEATURES_OK, by what is offered. */
 	ct_reset(t);
-	ct_check(t, t->bus->ops->queue_max(t->bus, last), "queue %u is none before FEATURES_OK", last);
+	ct_check(t, t->bus->ops->queue_max(t->bus, last), "queue %u is none before FEATURES_OK",
+		 last);
 }
 
 static void a_request_queue_takes_no_commands(struct ct *t)
@@ -53,7 +55,8 @@ static void the_second_bit_without_the_first_is_refused(struct ct *t)
 
 	ct_reset(t);
 	offered = t->bus->ops->features(t->bus);
-	ct_check(t, offered & t->f_vdev && offered & t->f_vq, "the device does not offer both bits");
+	ct_check(t, offered & t->f_vdev && offered & t->f_vq,
+		 "the device does not offer both bits");
 	t->bus->ops->set_features(t->bus, offered & ~t->f_vq);
 	t->bus->ops->set_status(t->bus, 11);
 	ct_check(t, t->bus->ops->status(t->bus) == 3, "FEATURES_OK stays: status 0x%x",
@@ -74,9 +77,11 @@ static void every_command_fails_but_with_both_bits(struct ct *t)
 			const struct tvq_command *d = &tvq_commands[i];
 			uint8_t out[64] = { 2 }, in[128];
 
-			ct_check(t, ct_command(t, d->flags & TVQ_CMD_MGMT ? 0 : 1, d->class, d->command, out,
-					       d->out_len == TVQ_VAR ? 16 : d->out_len, in,
-					       d->in_len == TVQ_VAR ? 64 : d->in_len) == CT_ERR,
+			ct_check(t,
+				 ct_command(t, d->flags & TVQ_CMD_MGMT ? 0 : 1, d->class,
+					    d->command, out,
+					    d->out_len == TVQ_VAR ? 16 : d->out_len, in,
+					    d->in_len == TVQ_VAR ? 64 : d->in_len) == CT_ERR,
 				 "%s without %s", d->name, w ? "both bits" : "the second bit");
 		}
 	}
@@ -108,15 +113,19 @@ static void use_it(struct ct *t, bool packed, bool event_idx, bool indirect)
 			tvq_put16(&h->class, VIRTIO_TRANSPTQ_CTRL_CONFIG);
 			tvq_put32(out[i] + 12, i);
 			tvq_put32(out[i] + 16, 8);
-			c[i] = (struct ct_chain){ .out = out[i], .out_len = 20, .in_len = 12,
+			c[i] = (struct ct_chain){ .out = out[i],
+						  .out_len = 20,
+						  .in_len = 12,
 						  .out_cuts = i & 1 ? fives : NULL,
 						  .in_cuts = i & 1 ? fives : NULL };
 			ct_send_chain(t, &c[i]);
 		}
 		for (unsigned int i = 0; i < 16; i++)
-			ct_check(t, ct_wait_chain(t, &c[i]) && ct_ack(&c[i]) == CT_OK && c[i].used_len == 12,
-				 "packed %d, event index %d, indirect %d: round %u, command %u", packed,
-				 event_idx, indirect, round, i);
+			ct_check(t,
+				 ct_wait_chain(t, &c[i]) && ct_ack(&c[i]) == CT_OK &&
+					 c[i].used_len == 12,
+				 "packed %d, event index %d, indirect %d: round %u, command %u",
+				 packed, event_idx, indirect, round, i);
 		t->dma_used = mark;
 	}
 	ct_check(t, !tvq_drv_ring_broken(t->ring), "the device used what it did not have");
@@ -125,9 +134,11 @@ static void use_it(struct ct *t, bool packed, bool event_idx, bool indirect)
 static void it_works_in_every_format_the_device_offers(struct ct *t)
 {
 	uint64_t all = t->bus->ops->features(t->bus) & ~CT_F(TVQ_F_NOTIFICATION_DATA);
-	uint64_t formats = CT_F(TVQ_F_RING_PACKED) | CT_F(TVQ_F_EVENT_IDX) | CT_F(TVQ_F_INDIRECT_DESC);
+	uint64_t formats = CT_F(TVQ_F_RING_PACKED) | CT_F(TVQ_F_EVENT_IDX) |
+			   CT_F(TVQ_F_INDIRECT_DESC);
 
-	ct_check(t, (all & formats) == formats, "offered 0x%llx: packed, event index or indirect is missing",
+	ct_check(t, (all & formats) == formats,
+		 "offered 0x%llx: packed, event index or indirect is missing",
 		 (unsigned long long)all);
 	for (int i = 0; i < 8; i++) {
 		uint64_t f = all & ~formats;
@@ -167,7 +178,8 @@ static void set_up_counted(struct ct *t, uint64_t features, unsigned int *n)
 	t->ring = tvq_drv_ring_new(t->bus->os, &cfg, 0);
 	ct_check(t, t->ring, "no memory");
 	tvq_drv_ring_areas(t->ring, &q.desc, &q.driver, &q.device);
-	ct_check(t, t->bus->ops->queue_setup(t->bus, &q, count_up, n) == 0, "the transportq cannot be set up");
+	ct_check(t, t->bus->ops->queue_setup(t->bus, &q, count_up, n) == 0,
+		 "the transportq cannot be set up");
 	t->bus->ops->set_status(t->bus, 15);
 }
 
@@ -201,14 +213,18 @@ static void its_interrupts_keep_to_flags_and_event_index(struct ct *t)
 }
 
 const struct ct_test ct_tests_queue[] = {
-	{ "TQ-010 TQ-011", "the_transportq_is_the_last_virtqueue", the_transportq_is_the_last_virtqueue, 0 },
-	{ "TQ-010", "a_request_queue_takes_no_commands", a_request_queue_takes_no_commands, CT_NEEDS_CAP },
-	{ "TQ-012", "the_second_bit_without_the_first_is_refused", the_second_bit_without_the_first_is_refused,
-	  0 },
-	{ "TQ-013", "every_command_fails_but_with_both_bits", every_command_fails_but_with_both_bits, 0 },
+	{ "TQ-010 TQ-011", "the_transportq_is_the_last_virtqueue",
+	  the_transportq_is_the_last_virtqueue, 0 },
+	{ "TQ-010", "a_request_queue_takes_no_commands", a_request_queue_takes_no_commands,
+	  CT_NEEDS_CAP },
+	{ "TQ-012", "the_second_bit_without_the_first_is_refused",
+	  the_second_bit_without_the_first_is_refused, 0 },
+	{ "TQ-013", "every_command_fails_but_with_both_bits",
+	  every_command_fails_but_with_both_bits, 0 },
 	{ "TQ-017", "in_order_is_not_offered", in_order_is_not_offered, 0 },
-	{ "TQ-017", "it_works_in_every_format_the_device_offers", it_works_in_every_format_the_device_offers, 0 },
-	{ "TQ-017", "its_interrupts_keep_to_flags_and_event_index", its_interrupts_keep_to_flags_and_event_index,
-	  0 },
+	{ "TQ-017", "it_works_in_every_format_the_device_offers",
+	  it_works_in_every_format_the_device_offers, 0 },
+	{ "TQ-017", "its_interrupts_keep_to_flags_and_event_index",
+	  its_interrupts_keep_to_flags_and_event_index, 0 },
 	{ 0 },
 };

@@ -26,23 +26,25 @@ static void so_many_creates_succeed_and_the_next_fails(struct ct *t, const struc
 
 	ct_limit(t, limits);
 	r = get(t);
-	ct_check(t, r.devices == expected, "num_avail_vdev is %u, %u is right", r.devices, expected);
+	ct_check(t, r.devices == expected, "num_avail_vdev is %u, %u is right", r.devices,
+		 expected);
 	for (uint16_t i = 0; i < r.devices; i++)
-		ct_check(t, ct_create(t, 2, 0, 0, NULL, 0, &id) == CT_OK, "CREATE %u of %u", i + 1, r.devices);
+		ct_check(t, ct_create(t, 2, 0, 0, NULL, 0, &id) == CT_OK, "CREATE %u of %u", i + 1,
+			 r.devices);
 	ct_check(t, get(t).devices == 0, "%u devices left after all", get(t).devices);
 	ct_check(t, ct_create(t, 2, 0, 0, NULL, 0, &id) == CT_ERR, "one more");
 }
 
 static void num_avail_vdev_is_exact_where_devices_are_short(struct ct *t)
 {
-	so_many_creates_succeed_and_the_next_fails(t, &(struct ct_limits){ .max_devices = 5, .max_vqs = 100 },
-						   5);
+	so_many_creates_succeed_and_the_next_fails(
+		t, &(struct ct_limits){ .max_devices = 5, .max_vqs = 100 }, 5);
 }
 
 static void num_avail_vdev_is_exact_where_queues_are_short(struct ct *t)
 {
-	so_many_creates_succeed_and_the_next_fails(t, &(struct ct_limits){ .max_devices = 50, .max_vqs = 7 },
-						   7);
+	so_many_creates_succeed_and_the_next_fails(
+		t, &(struct ct_limits){ .max_devices = 50, .max_vqs = 7 }, 7);
 }
 
 static void a_device_takes_all_queues_that_its_offered_features_allow(struct ct *t)
@@ -58,15 +60,15 @@ static void a_device_takes_all_queues_that_its_offered_features_allow(struct ct 
 	ct_check(t, after.vqs == 16, "%u queues left of 20 after a device with 4", after.vqs);
 	ct_destroy(t, id);
 	after = get(t);
-	ct_check(t, after.vqs == 20 && after.devices == before.devices, "%u queues, %u devices after DESTROY",
-		 after.vqs, after.devices);
+	ct_check(t, after.vqs == 20 && after.devices == before.devices,
+		 "%u queues, %u devices after DESTROY", after.vqs, after.devices);
 }
 
 static void more_than_16_bits_of_devices_show_as_65535(struct ct *t)
 {
 	ct_limit(t, &(struct ct_limits){ .max_devices = 70000, .max_vqs = 70000 });
-	ct_check(t, get(t).devices == 65535 && get(t).vqs == 65535, "%u devices, %u queues", get(t).devices,
-		 get(t).vqs);
+	ct_check(t, get(t).devices == 65535 && get(t).vqs == 65535, "%u devices, %u queues",
+		 get(t).devices, get(t).vqs);
 }
 
 static void min_and_max_bound_what_can_be_created(struct ct *t)
@@ -111,9 +113,11 @@ static void type_get_tells_what_a_device_offers_and_fails_for_others(struct ct *
 	id = ct_new_blk(t);
 	ct_check(t, ct_offered(t, id) == tvq_get64(&ti.default_features), "a device offers 0x%llx",
 		 (unsigned long long)ct_offered(t, id));
-	ct_check(t, !(tvq_get64(&ti.default_features) & ~tvq_get64(&ti.features)), "defaults it cannot offer");
+	ct_check(t, !(tvq_get64(&ti.default_features) & ~tvq_get64(&ti.features)),
+		 "defaults it cannot offer");
 	ct_ok(t, id, VQ_SIZE, GET, v, 2, size, 2);
-	ct_check(t, tvq_get16(size) <= tvq_get16(&ti.max_queue_size), "queue of %u", tvq_get16(size));
+	ct_check(t, tvq_get16(size) <= tvq_get16(&ti.max_queue_size), "queue of %u",
+		 tvq_get16(size));
 	ct_check(t, tvq_get16(&ti.max_vqs) >= 1, "no queues");
 	tvq_put32(type, 0xffff);
 	ct_err(t, 0, AVAIL_RES, TYPE_GET, type, 4, &ti, sizeof(ti));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Section 4.10: address spaces. Those of the tests map the suite's DMA memory at another address. */
+/* Section 4.10: address spaces. Those of the tests map the suite's DMA memory at another
+ * address. */
 #include <string.h>
 
 #include "conformance/ct.h"
@@ -7,7 +8,7 @@
 #include "device/util.h"
 
 #define SHIFT (1ull << 40)
-#define RW 3
+#define RW    3
 
 static uint32_t new_space(struct ct *t)
 {
@@ -20,8 +21,9 @@ static uint32_t new_space(struct ct *t)
 /* The suite's memory, at shift more than in space 0. */
 static void map_at(struct ct *t, uint32_t asid, uint64_t shift, uint32_t perm)
 {
-	struct tvq_bus_mem mem = { .iova = t->dma_iova + shift, .len = CT_DMA, .fd = -1, .va = t->dma,
-				   .perm = perm };
+	struct tvq_bus_mem mem = {
+		.iova = t->dma_iova + shift, .len = CT_DMA, .fd = -1, .va = t->dma, .perm = perm
+	};
 
 	ct_check(t, t->bus->ops->map(t->bus, asid, &mem, 1) == 0, "map");
 }
@@ -72,7 +74,8 @@ static void create_sets_the_default_and_vq_asid_overrides_it(struct ct *t)
 	uint64_t id = new_in(t, a);
 	struct ct_vq *q = ct_vq_new(t, id, 0, 16, 0);
 
-	ct_check(t, ct_vq_asid_get(t, id, 0) == a, "asid %u, not %u of CREATE", ct_vq_asid_get(t, id, 0), a);
+	ct_check(t, ct_vq_asid_get(t, id, 0) == a, "asid %u, not %u of CREATE",
+		 ct_vq_asid_get(t, id, 0), a);
 	ct_check(t, ct_vq_asid(q, b) == CT_OK && ct_vq_asid_get(t, id, 0) == b, "ASID SET %u", b);
 	ct_check(t, ct_vq_asid(q, 0) == CT_OK && ct_vq_asid_get(t, id, 0) == 0, "ASID SET 0");
 	ct_check(t, ct_vq_asid(q, b) == CT_OK, "ASID SET %u", b);
@@ -95,13 +98,14 @@ static void an_asid_that_the_platform_lacks_fails(struct ct *t)
 	t->bus->ops->space_free(t->bus, a);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		ct_check(t, ct_vq_asid(q, bad[i]) == CT_ERR, "ASID SET %u", bad[i]);
-		ct_check(t, ct_create(t, 2, bad[i], 0, NULL, 0, &other) == CT_ERR, "CREATE with asid %u", bad[i]);
+		ct_check(t, ct_create(t, 2, bad[i], 0, NULL, 0, &other) == CT_ERR,
+			 "CREATE with asid %u", bad[i]);
 	}
 	ct_check(t, ct_vq_asid_get(t, id, 0) == 0, "one that failed changed it");
 	ct_negotiate(t, id, 0);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		ct_check(t, ct_vq_inflight(q, bad[i], t->dma_iova, 4096) == CT_ERR, "INFLIGHT SET with asid %u",
-			 bad[i]);
+		ct_check(t, ct_vq_inflight(q, bad[i], t->dma_iova, 4096) == CT_ERR,
+			 "INFLIGHT SET with asid %u", bad[i]);
 }
 
 static void all_dma_of_a_virtqueue_goes_through_its_space(struct ct *t)
@@ -126,6 +130,12 @@ static void all_dma_of_a_virtqueue_goes_through_its_space(struct ct *t)
 				ct_check(t, ct_io(q, i & 1, 0, NULL, 512) == 0, "a request");
 			/* MSIs are in the management device's space all the same (TQ-081). */
 			ct_check(t, ct_wait_word(t, q->msi, CT_MSI_DATA(q)), "no interrupt");
+			/* The space stays over ENABLE 0 (TQ-096). */
+			ct_check(t,
+				 ct_vq_enable(q, 0) == CT_OK && ct_vq_asid_get(t, id, 0) == asid &&
+					 ct_vq_enable(q, 1) == CT_OK,
+				 "ENABLE 0 and 1");
+			ct_check(t, ct_io(q, 0, 0, NULL, 512) == 0, "a request");
 			ct_destroy(t, id);
 			t->bus->ops->space_free(t->bus, asid);
 		}
@@ -176,10 +186,13 @@ static void a_ring_that_is_not_mapped_there_cannot_be_enabled(struct ct *t)
 {
 	uint32_t asid = new_space(t);
 	uint64_t id = new_in(t, asid);
-	struct ct_vq *q = ct_vq_new(t, id, 0, 16, ct_negotiate(t, id, ct_features(t, id, t->packed, true)));
-	struct tvq_bus_mem not_there = { .iova = t->dma_iova, .len = CT_DMA, .fd = -1, .va = NULL, .perm = RW };
+	struct ct_vq *q =
+		ct_vq_new(t, id, 0, 16, ct_negotiate(t, id, ct_features(t, id, t->packed, true)));
+	struct tvq_bus_mem not_there = {
+		.iova = t->dma_iova, .len = CT_DMA, .fd = -1, .va = NULL, .perm = RW
+	};
 
-	ct_vq_program(q, true);	/* with addresses of space 0 */
+	ct_vq_program(q, true); /* with addresses of space 0 */
 	ct_check(t, ct_vq_enable(q, 1) == CT_ERR, "in an empty space");
 	map_at(t, asid, SHIFT, RW);
 	ct_check(t, ct_vq_enable(q, 1) == CT_ERR, "in a space that maps it elsewhere");
@@ -192,7 +205,8 @@ static void a_ring_that_is_not_mapped_there_cannot_be_enabled(struct ct *t)
 	unmap_all(t, asid);
 	map_at(t, asid, 0, RW);
 	ct_check(t, ct_vq_enable(q, 1) == CT_OK, "in a space that has it");
-	ct_check(t, ct_set_status(t, id, 15) == CT_OK && ct_io(q, 0, 0, NULL, 512) == 0, "a request");
+	ct_check(t, ct_set_status(t, id, 15) == CT_OK && ct_io(q, 0, 0, NULL, 512) == 0,
+		 "a request");
 	ct_destroy(t, id);
 	t->bus->ops->space_free(t->bus, asid);
 }
@@ -209,7 +223,8 @@ static void queues_of_a_device_have_spaces_of_their_own(struct ct *t)
 	t->shift = 0;
 	map_at(t, asid, SHIFT, RW);
 	ct_check(t, ct_vq_asid(q1, asid) == CT_OK, "ASID SET");
-	ct_check(t, ct_vq_asid_get(t, id, 0) == 0 && ct_vq_asid_get(t, id, 1) == asid, "it is not that queue's");
+	ct_check(t, ct_vq_asid_get(t, id, 0) == 0 && ct_vq_asid_get(t, id, 1) == asid,
+		 "it is not that queue's");
 	ct_vq_program(q0, true);
 	ct_vq_program(q1, true);
 	ct_check(t, ct_vq_enable(q0, 1) == CT_OK && ct_vq_enable(q1, 1) == CT_OK, "ENABLE 1");
@@ -268,11 +283,11 @@ static void what_was_unmapped_cannot_be_reached_any_more(struct ct *t)
 }
 
 const struct ct_test ct_tests_space[] = {
-	{ "TQ-120", "create_sets_the_default_and_vq_asid_overrides_it",
+	{ "TQ-120 TQ-067", "create_sets_the_default_and_vq_asid_overrides_it",
 	  create_sets_the_default_and_vq_asid_overrides_it, CT_NEEDS_SPACES },
 	{ "TQ-120", "an_asid_that_the_platform_lacks_fails", an_asid_that_the_platform_lacks_fails,
 	  CT_NEEDS_SPACES },
-	{ "TQ-121", "all_dma_of_a_virtqueue_goes_through_its_space",
+	{ "TQ-121 TQ-096", "all_dma_of_a_virtqueue_goes_through_its_space",
 	  all_dma_of_a_virtqueue_goes_through_its_space, CT_NEEDS_SPACES },
 	{ "TQ-121 TQ-025", "what_is_not_mapped_there_cannot_be_reached",
 	  what_is_not_mapped_there_cannot_be_reached, CT_NEEDS_SPACES },

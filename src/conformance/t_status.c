@@ -2,6 +2,9 @@
 /* Sections 4.3 and 4.4: features and status. */
 #include <string.h>
 
+#include <tvq/device.h>
+#include <tvq/inproc.h>
+
 #include "conformance/ct.h"
 #include "device/features.h"
 #include "device/util.h"
@@ -28,8 +31,8 @@ static void a_feature_that_is_not_offered_cannot_be_accepted(struct ct *t)
 
 	for (unsigned int bit = 0; bit < 64; bit++)
 		if (!(offered & CT_F(bit)))
-			ct_check(t, driver_set(t, id, CT_F(bit) | CT_F(TVQ_F_VERSION_1)) == CT_ERR, "bit %u",
-				 bit);
+			ct_check(t, driver_set(t, id, CT_F(bit) | CT_F(TVQ_F_VERSION_1)) == CT_ERR,
+				 "bit %u", bit);
 	ct_check(t, driver_get(t, id) == 0, "a failed DRIVER_SET left 0x%llx",
 		 (unsigned long long)driver_get(t, id));
 }
@@ -75,9 +78,12 @@ static void while_a_reset_waits_only_status_get_set_0_and_destroy_work(struct ct
 	uint8_t in[8], v[2] = { 0 };
 
 	ct_check(t, ct_set_status(t, q->id, 0) == CT_OK, "SET 0");
-	ct_check(t, ct_status(t, q->id) == 15, "GET shows 0x%x, not the old status", ct_status(t, q->id));
+	ct_check(t, ct_status(t, q->id) == 15, "GET shows 0x%x, not the old status",
+		 ct_status(t, q->id));
 	ct_check(t, ct_set_status(t, q->id, 0) == CT_OK, "SET 0 again");
 	ct_check(t, ct_set_status(t, q->id, 1) == CT_ERR, "SET 1");
+	ct_check(t, ct_set_status(t, q->id, 15) == CT_ERR, "SET of the old status");
+	ct_check(t, ct_set_status(t, q->id, 128 | 15) == CT_ERR, "SET FAILED");
 	ct_err(t, q->id, FEAT, DEVICE_GET, NULL, 0, in, 8);
 	ct_err(t, q->id, GENERATION, GET, NULL, 0, in, 4);
 	ct_err(t, q->id, VQ_SIZE, GET, v, 2, in, 2);
@@ -104,7 +110,8 @@ static void after_a_reset_no_dma_and_no_interrupt_happens(struct ct *t)
 	ct_vq_notify(q);
 	ct_check(t, ct_status(t, q->id) == 0, "status");
 	ct_pause(t, 2000000);
-	ct_check(t, *io->status == 0xee && *q->msi == 0 && !ct_slow_waiting(t->slow), "it still works");
+	ct_check(t, *io->status == 0xee && *q->msi == 0 && !ct_slow_waiting(t->slow),
+		 "it still works");
 }
 
 static void after_a_reset_everything_is_at_its_first_value(struct ct *t)
@@ -131,7 +138,7 @@ static void after_a_reset_everything_is_at_its_first_value(struct ct *t)
 		ct_check(t, driver_get(t, id) == 0, "features");
 		ct_negotiate(t, id, features);
 		v[2] = 1;
-		ct_err(t, id, VQ_ENABLE, SET, v, 3, NULL, 0);	/* no address any more */
+		ct_err(t, id, VQ_ENABLE, SET, v, 3, NULL, 0); /* no address any more */
 		if (packed) {
 			ct_ok(t, id, VQ_AVAIL_INDEX, GET, v, 2, index, 4);
 			ct_check(t, tvq_get16(index) == 0x8000 && tvq_get16(index + 2) == 0x8000,
@@ -159,7 +166,8 @@ static void a_status_that_cannot_be_fails_and_stays(struct ct *t)
 	ct_check(t, ct_set_status(t, id, 11) == CT_OK && ct_status(t, id) == 11, "FEATURES_OK");
 	ct_check(t, ct_set_status(t, id, 3) == CT_ERR, "FEATURES_OK is cleared");
 	ct_check(t, ct_set_status(t, id, 15) == CT_OK, "DRIVER_OK");
-	ct_check(t, ct_set_status(t, id, 128 | 15) == CT_OK && ct_status(t, id) == (128 | 15), "FAILED");
+	ct_check(t, ct_set_status(t, id, 128 | 15) == CT_OK && ct_status(t, id) == (128 | 15),
+		 "FAILED");
 }
 
 static void needs_reset_is_ignored_and_kept(struct ct *t)
@@ -195,6 +203,34 @@ static void features_ok_stays_clear_without_version_1(struct ct *t)
 	ct_check(t, ct_set_status(t, id, 11) == CT_OK && ct_status(t, id) == 11, "a second try");
 }
 
+static void features_ok_stays_clear_where_features_cannot_work_together(struct ct *t)
+{
+	uint64_t id = ct_new_blk(t);
+
+	if ((ct_offered(t, id) & (CT_F(9) | CT_F(11))) != (CT_F(9) | CT_F(11)))
+		ct_skip(t, "block devices do not offer FLUSH and CONFIG_WCE");
+	ct_check(t, ct_set_status(t, id, 3) == CT_OK, "DRIVER");
+	ct_check(t, driver_set(t, id, CT_F(TVQ_F_VERSION_1) | CT_F(11)) == CT_OK, "DRIVER_SET");
+	ct_check(t, ct_set_status(t, id, 11) == CT_OK && ct_status(t, id) == 3,
+		 "CONFIG_WCE without FLUSH: status 0x%x", ct_status(t, id));
+}
+
+static void destroy_works_while_a_reset_waits(struct ct *t)
+{
+	struct ct_io *io;
+	struct ct_vq *q = ct_busy(t, &io);
+	struct ct_chain *destroy;
+	uint8_t s;
+
+	ct_check(t, ct_set_status(t, q->id, 0) == CT_OK, "SET 0");
+	destroy = ct_start(t, q->id, CT_CLASS(VDEV), VIRTIO_TRANSPTQ_CTRL_VDEV_DESTROY, NULL, 0, 0);
+	ct_err(t, q->id, STATUS, GET, NULL, 0, &s, 1);
+	ct_check(t, !destroy->used, "it did not wait");
+	ct_slow_release(t->slow);
+	ct_check(t, ct_wait_chain(t, destroy) && ct_ack(destroy) == CT_OK, "DESTROY: %s",
+		 ct_ack_name(ct_ack(destroy)));
+}
+
 static void queues_are_served_with_driver_ok_only(struct ct *t)
 {
 	uint64_t id = ct_new_blk(t);
@@ -223,6 +259,20 @@ static void config_msi(struct ct *t, uint64_t id, uint64_t iova)
 	ct_ok(t, id, MSI, CONFIG_ENABLE, &on, 1, NULL, 0);
 }
 
+static void before_driver_ok_needs_reset_raises_no_interrupt(struct ct *t)
+{
+	uint64_t iova, id = ct_new_blk(t);
+	volatile uint32_t *word = ct_alloc(t, 4, 4, &iova);
+
+	config_msi(t, id, iova);
+	ct_negotiate(t, id, 0);
+	ct_check(t, tvq_device_break(tvq_inproc_device(t->bus), id, "the suite says so") == 0,
+		 "break");
+	ct_check(t, ct_status(t, id) == (64 | 11), "status 0x%x", ct_status(t, id));
+	ct_pause(t, CT_CHANCE_NS);
+	ct_check(t, !*word, "it does");
+}
+
 static void needs_reset_raises_the_configuration_interrupt_and_ends_service(struct ct *t)
 {
 	uint64_t end = t->bus->os->now() + CT_WAIT_NS, iova, id = ct_new_blk_features(t, 0, 2);
@@ -248,7 +298,8 @@ static void needs_reset_raises_the_configuration_interrupt_and_ends_service(stru
 		ct_check(t, t->bus->os->now() < end, "no configuration interrupt");
 		ct_turn(t);
 	}
-	ct_check(t, *word == 0x77 && ct_status(t, id) & 64, "data 0x%x, status 0x%x", *word, ct_status(t, id));
+	ct_check(t, *word == 0x77 && ct_status(t, id) & 64, "data 0x%x, status 0x%x", *word,
+		 ct_status(t, id));
 	io = ct_io_start(q1, 0, 0, 512);
 	ct_vq_notify(q1);
 	ct_pause(t, 3000000);
@@ -259,7 +310,8 @@ static void needs_reset_raises_the_configuration_interrupt_and_ends_service(stru
 const struct ct_test ct_tests_status[] = {
 	{ "TQ-060", "a_feature_that_is_not_offered_cannot_be_accepted",
 	  a_feature_that_is_not_offered_cannot_be_accepted, 0 },
-	{ "TQ-060", "driver_set_fails_once_features_ok_is_set", driver_set_fails_once_features_ok_is_set, 0 },
+	{ "TQ-060", "driver_set_fails_once_features_ok_is_set",
+	  driver_set_fails_once_features_ok_is_set, 0 },
 	{ "TQ-061", "driver_set_replaces_and_driver_get_returns_it_and_reset_clears_it",
 	  driver_set_replaces_and_driver_get_returns_it_and_reset_clears_it, 0 },
 	{ "TQ-065", "reset_is_acked_at_once_and_read_when_it_is_done",
@@ -270,10 +322,19 @@ const struct ct_test ct_tests_status[] = {
 	  after_a_reset_no_dma_and_no_interrupt_happens, CT_NEEDS_SLOW },
 	{ "TQ-067", "after_a_reset_everything_is_at_its_first_value",
 	  after_a_reset_everything_is_at_its_first_value, 0 },
-	{ "TQ-068", "a_status_that_cannot_be_fails_and_stays", a_status_that_cannot_be_fails_and_stays, 0 },
+	{ "TQ-068", "a_status_that_cannot_be_fails_and_stays",
+	  a_status_that_cannot_be_fails_and_stays, 0 },
 	{ "TQ-068", "needs_reset_is_ignored_and_kept", needs_reset_is_ignored_and_kept, 0 },
-	{ "TQ-069", "features_ok_stays_clear_without_version_1", features_ok_stays_clear_without_version_1, 0 },
-	{ "TQ-070", "queues_are_served_with_driver_ok_only", queues_are_served_with_driver_ok_only, 0 },
+	{ "TQ-069", "features_ok_stays_clear_without_version_1",
+	  features_ok_stays_clear_without_version_1, 0 },
+	{ "TQ-069", "features_ok_stays_clear_where_features_cannot_work_together",
+	  features_ok_stays_clear_where_features_cannot_work_together, 0 },
+	{ "TQ-065", "destroy_works_while_a_reset_waits", destroy_works_while_a_reset_waits,
+	  CT_NEEDS_SLOW },
+	{ "TQ-071", "before_driver_ok_needs_reset_raises_no_interrupt",
+	  before_driver_ok_needs_reset_raises_no_interrupt, CT_NEEDS_OWNER },
+	{ "TQ-070", "queues_are_served_with_driver_ok_only", queues_are_served_with_driver_ok_only,
+	  0 },
 	{ "TQ-070 TQ-071", "needs_reset_raises_the_configuration_interrupt_and_ends_service",
 	  needs_reset_raises_the_configuration_interrupt_and_ends_service, 0 },
 	{ 0 },

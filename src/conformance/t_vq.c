@@ -10,7 +10,8 @@
 static struct ct_vq *programmed(struct ct *t, bool packed, uint16_t size)
 {
 	uint64_t id = ct_new_blk(t);
-	struct ct_vq *q = ct_vq_new(t, id, 0, size, ct_negotiate(t, id, ct_features(t, id, packed, false)));
+	struct ct_vq *q =
+		ct_vq_new(t, id, 0, size, ct_negotiate(t, id, ct_features(t, id, packed, false)));
 
 	ct_vq_program(q, true);
 	return q;
@@ -26,29 +27,35 @@ static void before_features_ok_nothing_of_a_rings_format_works(struct ct *t)
 	struct virtio_transportq_ctrl_vdev_vq_notification_area area;
 	uint64_t id = ct_new_blk(t);
 	struct ct_vq *q = ct_vq_new(t, id, 0, 16, 0);
-	uint8_t v[6] = { 0 }, in[4];
+	uint8_t v[6] = { 0 }, in[4], f[8];
 	uint16_t a, u;
 
 	for (int status = 0; status < 2; status++) {
 		ct_check(t, ct_vq_addr(q, q->desc, q->driver, q->device) == CT_ERR, "ADDR SET");
 		ct_check(t, ct_vq_size(q, 16) == CT_ERR, "SIZE SET");
 		ct_check(t, ct_vq_index_set(q, 0, 0) == CT_ERR, "AVAIL_INDEX SET");
-		ct_check(t, ct_run(t, id, VQ_AVAIL_INDEX, SET, v, 6, NULL, 0) == CT_ERR, "AVAIL_INDEX SET, packed");
+		ct_check(t, ct_run(t, id, VQ_AVAIL_INDEX, SET, v, 6, NULL, 0) == CT_ERR,
+			 "AVAIL_INDEX SET, packed");
 		ct_check(t, ct_vq_index(q, &a, &u) == CT_ERR, "AVAIL_INDEX GET");
-		ct_check(t, ct_run(t, id, VQ_AVAIL_INDEX, GET, v, 2, in, 4) == CT_ERR, "AVAIL_INDEX GET, packed");
+		ct_check(t, ct_run(t, id, VQ_AVAIL_INDEX, GET, v, 2, in, 4) == CT_ERR,
+			 "AVAIL_INDEX GET, packed");
 		ct_check(t, ct_vq_enable(q, 1) == CT_ERR, "ENABLE 1");
 		ct_check(t, ct_vq_reset(q) == CT_ERR, "RESET");
 		ct_check(t, ct_vq_inflight(q, 0, t->dma_iova, 4096) == CT_ERR, "INFLIGHT SET");
 		ct_check(t, ct_vq_inflight(q, 0, 0, 0) == CT_ERR, "INFLIGHT SET, none");
-		ct_check(t, ct_vq_size_get(t, id, 0) >= 16, "SIZE GET shows what one that failed set");
+		ct_check(t, ct_vq_size_get(t, id, 0) >= 16,
+			 "SIZE GET shows what one that failed set");
 		ct_ok(t, id, VQ_NOTIFY, GET, v, 2, &area, sizeof(area));
 		ct_check(t, !ct_vq_enabled(q), "it is enabled");
 		ct_check(t, ct_vq_enable(q, 0) == CT_OK, "ENABLE 0");
 		ct_check(t, ct_vq_asid(q, 0) == CT_OK && ct_vq_asid_get(t, id, 0) == 0, "ASID");
 		ct_check(t, ct_msi_set(t, id, 0, q->msi_iova, 1) == CT_OK, "MSI VQ_SET");
 		ct_check(t, ct_msi_enable(t, id, 0, 1) == CT_OK, "MSI VQ_ENABLE");
-		ct_check(t, ct_msi_mask(t, id, 0, 1) == CT_OK && ct_msi_mask(t, id, 0, 0) == CT_OK, "VQ_MASK");
+		ct_check(t, ct_msi_mask(t, id, 0, 1) == CT_OK && ct_msi_mask(t, id, 0, 0) == CT_OK,
+			 "VQ_MASK");
 		ct_check(t, ct_set_status(t, id, 3) == CT_OK, "DRIVER");
+		tvq_put64(f, ct_features(t, id, false, false)); /* set, and not yet accepted */
+		ct_ok(t, id, FEAT, DRIVER_SET, f, 8, NULL, 0);
 	}
 	/* What was set before FEATURES_OK stays. */
 	q = ct_vq_new(t, id, 0, 16, ct_negotiate(t, id, 0));
@@ -57,7 +64,8 @@ static void before_features_ok_nothing_of_a_rings_format_works(struct ct *t)
 	ct_check(t, ct_vq_enable(q, 1) == CT_OK, "ENABLE 1");
 	driver_ok(q);
 	ct_check(t, ct_io(q, 0, 0, NULL, 512) == 0, "a request");
-	ct_check(t, ct_wait_word(t, q->msi, CT_MSI_DATA(q)), "MSI VQ_ENABLE did not last over FEATURES_OK");
+	ct_check(t, ct_wait_word(t, q->msi, CT_MSI_DATA(q)),
+		 "MSI VQ_ENABLE did not last over FEATURES_OK");
 }
 
 static void size_after_reset_is_the_maximum_a_power_of_two(struct ct *t)
@@ -65,7 +73,8 @@ static void size_after_reset_is_the_maximum_a_power_of_two(struct ct *t)
 	struct ct_vq *q = programmed(t, false, 16);
 	uint16_t max;
 
-	ct_check(t, ct_vq_size_get(t, q->id, 0) == 16, "SIZE GET after SET 16: %u", ct_vq_size_get(t, q->id, 0));
+	ct_check(t, ct_vq_size_get(t, q->id, 0) == 16, "SIZE GET after SET 16: %u",
+		 ct_vq_size_get(t, q->id, 0));
 	ct_reset_device(t, q->id);
 	max = ct_vq_size_get(t, q->id, 0);
 	ct_check(t, max && !(max & (max - 1)) && max <= 32768, "%u", max);
@@ -87,13 +96,15 @@ static void size_set_takes_1_to_the_maximum(struct ct *t)
 
 			if (n > 70 && n % 61 && n < max - 3u && (n & (n - 1)))
 				continue;
-			ct_check(t, (ct_vq_size(q, (uint16_t)n) == CT_OK) == right, "%u, packed %d", n, packed);
+			ct_check(t, (ct_vq_size(q, (uint16_t)n) == CT_OK) == right, "%u, packed %d",
+				 n, packed);
 			if (right)
 				ct_check(t, ct_vq_size_get(t, id, 0) == n, "GET after SET %u", n);
 		}
 		ct_check(t, ct_vq_size(q, 8) == CT_OK, "8");
 		ct_check(t, ct_vq_size(q, 0) == CT_ERR, "0");
-		ct_check(t, ct_vq_size(q, (uint16_t)(max + 1)) == CT_ERR, "one more than the maximum");
+		ct_check(t, ct_vq_size(q, (uint16_t)(max + 1)) == CT_ERR,
+			 "one more than the maximum");
 		ct_check(t, ct_vq_size(q, (uint16_t)(max * 2)) == CT_ERR, "twice the maximum");
 		ct_check(t, ct_vq_size(q, 0xffff) == CT_ERR, "65535");
 		ct_check(t, ct_vq_size_get(t, id, 0) == 8, "one that failed changed it");
@@ -117,8 +128,8 @@ static void queues_of_any_size_work(struct ct *t)
 			q = ct_up(t, id, ct_features(t, id, packed, true), sizes[i]);
 			mark = t->dma_used;
 			for (unsigned int k = 0; k < 3u * sizes[i]; k++) {
-				ct_check(t, ct_io(q, 0, 0, NULL, 512) == 0, "size %u, packed %d, request %u",
-					 sizes[i], packed, k);
+				ct_check(t, ct_io(q, 0, 0, NULL, 512) == 0,
+					 "size %u, packed %d, request %u", sizes[i], packed, k);
 				t->dma_used = mark;
 			}
 			ct_destroy(t, id);
@@ -140,11 +151,14 @@ static void misaligned_areas_fail(struct ct *t)
 		for (unsigned int off = 1; off < 4; off++)
 			ct_check(t, ct_vq_addr(q, q->desc, q->driver, q->device + off) == CT_ERR,
 				 "device area at %u, packed %d", off, packed);
-		ct_check(t, ct_vq_addr(q, q->desc + 16, q->driver + driver_align, q->device + 4) == CT_OK,
+		ct_check(t,
+			 ct_vq_addr(q, q->desc + 16, q->driver + driver_align, q->device + 4) ==
+				 CT_OK,
 			 "the least alignment, packed %d", packed);
 		ct_check(t, ct_vq_addr(q, q->desc, q->driver, q->device) == CT_OK, "right areas");
 		/* One that fails leaves the address. */
-		ct_check(t, ct_vq_addr(q, q->desc + 1, q->driver, q->device) == CT_ERR, "misaligned");
+		ct_check(t, ct_vq_addr(q, q->desc + 1, q->driver, q->device) == CT_ERR,
+			 "misaligned");
 		ct_check(t, ct_vq_enable(q, 1) == CT_OK, "ENABLE 1");
 		driver_ok(q);
 		ct_check(t, ct_io(q, 0, 0, NULL, 512) == 0, "a request");
@@ -163,7 +177,8 @@ static void what_is_set_of_a_queue_cannot_change_while_it_is_enabled(struct ct *
 		ct_check(t, ct_vq_asid(q, 0) == CT_ERR, "ASID SET");
 		ct_check(t, ct_vq_inflight(q, 0, 0, 0) == CT_ERR, "INFLIGHT SET");
 		ct_check(t, ct_vq_inflight(q, 0, t->dma_iova, 4096) == CT_ERR, "INFLIGHT SET");
-		ct_check(t, ct_vq_size_get(t, q->id, 0) == 16, "size %u", ct_vq_size_get(t, q->id, 0));
+		ct_check(t, ct_vq_size_get(t, q->id, 0) == 16, "size %u",
+			 ct_vq_size_get(t, q->id, 0));
 		driver_ok(q);
 	}
 	ct_check(t, ct_io(q, 0, 0, NULL, 512) == 0, "a request");
@@ -185,11 +200,13 @@ static void enable_takes_0_and_1_and_repeating_is_ok(struct ct *t)
 	ct_check(t, ct_vq_enable(q, 1) == CT_OK, "ENABLE 1 again");
 	ct_check(t, ct_io(q, 0, 0, NULL, 512) == 0, "a request after ENABLE 1 again");
 	for (unsigned int v = 2; v < 256; v += v < 8 ? 1 : 31)
-		ct_check(t, ct_vq_enable(q, (uint8_t)v) == CT_ERR && ct_vq_enabled(q) == 1, "ENABLE %u", v);
+		ct_check(t, ct_vq_enable(q, (uint8_t)v) == CT_ERR && ct_vq_enabled(q) == 1,
+			 "ENABLE %u", v);
 	ct_check(t, ct_vq_enable(q, 255) == CT_ERR, "ENABLE 255");
 	ct_check(t, ct_vq_enable(q, 0) == CT_OK && !ct_vq_enabled(q), "ENABLE 0");
 	ct_check(t, ct_vq_enable(q, 0) == CT_OK && !ct_vq_enabled(q), "ENABLE 0 again");
-	ct_check(t, ct_vq_enable(q, 2) == CT_ERR && !ct_vq_enabled(q), "ENABLE 2 of a disabled one");
+	ct_check(t, ct_vq_enable(q, 2) == CT_ERR && !ct_vq_enabled(q),
+		 "ENABLE 2 of a disabled one");
 }
 
 static void areas_that_cannot_be_fail_at_enable(struct ct *t)
@@ -197,7 +214,8 @@ static void areas_that_cannot_be_fail_at_enable(struct ct *t)
 	uint64_t nowhere = 1ull << 46;
 
 	for (int packed = 0; packed < 2; packed++) {
-		uint64_t id = ct_new_blk(t), f = ct_features(t, id, packed, false), end = ~0ull - 15;
+		uint64_t id = ct_new_blk(t), f = ct_features(t, id, packed, false),
+			 end = ~0ull - 15;
 		struct ct_vq *q = ct_vq_new(t, id, 0, 64, ct_negotiate(t, id, f));
 
 		ct_check(t, ct_vq_enable(q, 1) == CT_ERR, "without ADDR SET");
@@ -219,7 +237,8 @@ static void areas_that_cannot_be_fail_at_enable(struct ct *t)
 			ct_check(t, ct_vq_enable(q, 1) == CT_ERR, "device area wraps");
 		}
 		/* It begins in the memory and ends behind it. */
-		ct_check(t, ct_vq_addr(q, t->dma_iova + CT_DMA - 16, q->driver, q->device) == CT_OK, "ADDR SET");
+		ct_check(t, ct_vq_addr(q, t->dma_iova + CT_DMA - 16, q->driver, q->device) == CT_OK,
+			 "ADDR SET");
 		ct_check(t, ct_vq_enable(q, 1) == CT_ERR, "descriptor area mapped in part");
 		ct_check(t, !ct_vq_enabled(q), "one that failed enabled it");
 		ct_check(t, ct_status(t, id) == 11, "one that failed broke the device");
@@ -234,13 +253,17 @@ static void a_ring_at_address_0_works(struct ct *t)
 {
 	const struct tvq_bus_ops *ops = t->bus->ops;
 	uint64_t id = ct_new_blk(t);
-	struct ct_vq *q = ct_vq_new(t, id, 0, 16, ct_negotiate(t, id, ct_features(t, id, false, false)));
+	struct ct_vq *q =
+		ct_vq_new(t, id, 0, 16, ct_negotiate(t, id, ct_features(t, id, false, false)));
 	uint64_t at = q->desc - t->dma_iova;
 	/* The space begins where the queue's descriptors are. */
-	struct tvq_bus_mem mem = { .iova = 0, .fd = -1, .len = CT_DMA - at, .va = t->dma + at, .perm = 3 };
+	struct tvq_bus_mem mem = {
+		.iova = 0, .fd = -1, .len = CT_DMA - at, .va = t->dma + at, .perm = 3
+	};
 	uint32_t asid;
 
-	ct_check(t, ops->space_new(t->bus, &asid) == 0 && ops->map(t->bus, asid, &mem, 1) == 0, "a space");
+	ct_check(t, ops->space_new(t->bus, &asid) == 0 && ops->map(t->bus, asid, &mem, 1) == 0,
+		 "a space");
 	q->shift = 0 - q->desc;
 	q->driver += q->shift;
 	q->device += q->shift;
@@ -250,6 +273,13 @@ static void a_ring_at_address_0_works(struct ct *t)
 	ct_check(t, ct_vq_enable(q, 1) == CT_OK, "ENABLE 1 with descriptors at address 0");
 	driver_ok(q);
 	ct_check(t, ct_io(q, 0, 0, NULL, 512) == 0, "a request");
+	/* So it is told from a queue without an address. */
+	ct_check(t, ct_vq_reset(q) == CT_OK && ct_vq_enable(q, 1) == CT_ERR,
+		 "VQ_RESET left an address");
+	ct_reset_device(t, id);
+	ct_negotiate(t, id, ct_features(t, id, false, false));
+	ct_check(t, ct_vq_asid(q, asid) == CT_OK && ct_vq_size(q, 16) == CT_OK, "ASID, SIZE SET");
+	ct_check(t, ct_vq_enable(q, 1) == CT_ERR, "a reset left an address");
 	ct_destroy(t, id);
 	ops->space_free(t->bus, asid);
 }
@@ -280,7 +310,8 @@ static void a_queue_that_becomes_served_is_looked_at_without_a_notification(stru
 		ct_check(t, ct_vq_enable(q, 1) == CT_OK, "ENABLE 1");
 		if (!(how & 2))
 			driver_ok(q);
-		ct_check(t, ct_io_wait(q, io) && *io->status == 0, "%s: the request that was there is not served",
+		ct_check(t, ct_io_wait(q, io) && *io->status == 0,
+			 "%s: the request that was there is not served",
 			 how & 2 ? "ENABLE after DRIVER_OK" : "DRIVER_OK after ENABLE");
 		ct_check(t, ct_wait_word(t, q->msi, CT_MSI_DATA(q)), "no interrupt");
 	}
@@ -292,8 +323,10 @@ static struct ct_chain *stop(struct ct_vq *q, bool reset)
 	uint8_t v[3] = { 0 };
 
 	if (reset)
-		return ct_start(q->t, q->id, CT_CLASS(VQ_RESET), VIRTIO_TRANSPTQ_CTRL_VQ_RESET_SET, v, 2, 0);
-	return ct_start(q->t, q->id, CT_CLASS(VQ_ENABLE), VIRTIO_TRANSPTQ_CTRL_VQ_ENABLE_SET, v, 3, 0);
+		return ct_start(q->t, q->id, CT_CLASS(VQ_RESET), VIRTIO_TRANSPTQ_CTRL_VQ_RESET_SET,
+				v, 2, 0);
+	return ct_start(q->t, q->id, CT_CLASS(VQ_ENABLE), VIRTIO_TRANSPTQ_CTRL_VQ_ENABLE_SET, v, 3,
+			0);
 }
 
 static void waits_for_what_is_under_way(struct ct *t, bool reset)
@@ -316,10 +349,12 @@ static void waits_for_what_is_under_way(struct ct *t, bool reset)
 	ct_pause(t, CT_CHANCE_NS);
 	ct_check(t, ct_slow_waiting(t->slow) == 4, "more was taken: %u", ct_slow_waiting(t->slow));
 	ct_slow_release(t->slow);
-	ct_check(t, ct_wait_chain(t, c) && ct_ack(c) == CT_OK, "it answers %s", ct_ack_name(ct_ack(c)));
+	ct_check(t, ct_wait_chain(t, c) && ct_ack(c) == CT_OK, "it answers %s",
+		 ct_ack_name(ct_ack(c)));
 	ct_io_collect(q);
 	for (int i = 0; i < 4; i++)
-		ct_check(t, io[i]->done && *io[i]->status == 0, "request %d was not used by the ack", i);
+		ct_check(t, io[i]->done && *io[i]->status == 0,
+			 "request %d was not used by the ack", i);
 	*q->msi = 0;
 	ct_vq_notify(q);
 	ct_check(t, !ct_served(q, late) && !ct_slow_waiting(t->slow), "a stopped queue is served");
@@ -349,7 +384,8 @@ static void after_enable_0_a_queue_goes_on_where_it_was(struct ct *t)
 			struct ct_io *io;
 
 			*q->msi = 0;
-			ct_check(t, ct_io(q, 0, 0, NULL, 512) == 0, "packed %d, round %u: a request", packed, round);
+			ct_check(t, ct_io(q, 0, 0, NULL, 512) == 0,
+				 "packed %d, round %u: a request", packed, round);
 			ct_check(t, ct_wait_word(t, q->msi, CT_MSI_DATA(q)), "MSI did not stay");
 			ct_check(t, ct_vq_enable(q, 0) == CT_OK, "ENABLE 0");
 			ct_check(t, ct_vq_index(q, &a0, &u0) == CT_OK, "AVAIL_INDEX GET");
@@ -361,8 +397,8 @@ static void after_enable_0_a_queue_goes_on_where_it_was(struct ct *t)
 			ct_check(t, ct_vq_index(q, &a1, &u1) == CT_OK && a0 == a1 && u0 == u1,
 				 "its position moved");
 			ct_check(t, ct_vq_enable(q, 1) == CT_OK, "ENABLE 1");
-			ct_check(t, ct_io_wait(q, io) && *io->status == 0, "packed %d, round %u: what came meanwhile",
-				 packed, round);
+			ct_check(t, ct_io_wait(q, io) && *io->status == 0,
+				 "packed %d, round %u: what came meanwhile", packed, round);
 		}
 	}
 }
@@ -370,7 +406,8 @@ static void after_enable_0_a_queue_goes_on_where_it_was(struct ct *t)
 static void reset_without_its_feature_fails(struct ct *t)
 {
 	uint64_t id = ct_new_blk(t);
-	struct ct_vq *q = ct_up(t, id, ct_features(t, id, t->packed, true) & ~CT_F(TVQ_F_RING_RESET), 16);
+	struct ct_vq *q =
+		ct_up(t, id, ct_features(t, id, t->packed, true) & ~CT_F(TVQ_F_RING_RESET), 16);
 
 	ct_check(t, ct_vq_reset(q) == CT_ERR, "it does not");
 	ct_check(t, ct_vq_enabled(q) == 1, "it stopped the queue");
@@ -389,14 +426,17 @@ static void reset_brings_first_values_and_the_queue_can_be_set_up_anew(struct ct
 			ct_skip(t, "managed devices do not offer RING_RESET");
 		ct_vq_program(q, true);
 		ct_vq_program(other, true);
-		ct_check(t, ct_vq_enable(q, 1) == CT_OK && ct_vq_enable(other, 1) == CT_OK, "ENABLE 1");
+		ct_check(t, ct_vq_enable(q, 1) == CT_OK && ct_vq_enable(other, 1) == CT_OK,
+			 "ENABLE 1");
 		driver_ok(q);
 		for (int i = 0; i < 5; i++)
 			ct_check(t, ct_io(q, 0, 0, NULL, 512) == 0, "a request");
 		ct_check(t, ct_vq_reset(q) == CT_OK, "RESET");
 		ct_check(t, !ct_vq_enabled(q), "it is enabled");
-		ct_check(t, ct_vq_size_get(t, id, 0) == max, "size %u, not %u", ct_vq_size_get(t, id, 0), max);
-		ct_check(t, ct_vq_index(q, &a, &u) == CT_OK && a == first && u == first, "index 0x%x, 0x%x", a, u);
+		ct_check(t, ct_vq_size_get(t, id, 0) == max, "size %u, not %u",
+			 ct_vq_size_get(t, id, 0), max);
+		ct_check(t, ct_vq_index(q, &a, &u) == CT_OK && a == first && u == first,
+			 "index 0x%x, 0x%x", a, u);
 		ct_check(t, ct_vq_enable(q, 1) == CT_ERR, "it left the address");
 		ct_check(t, ct_vq_reset(q) == CT_OK, "RESET of a disabled queue");
 		ct_check(t, ct_io(other, 0, 0, NULL, 512) == 0, "the other queue meanwhile");
@@ -418,16 +458,19 @@ const struct ct_test ct_tests_vq[] = {
 	{ "TQ-092", "misaligned_areas_fail", misaligned_areas_fail, 0 },
 	{ "TQ-093", "what_is_set_of_a_queue_cannot_change_while_it_is_enabled",
 	  what_is_set_of_a_queue_cannot_change_while_it_is_enabled, 0 },
-	{ "TQ-094", "enable_takes_0_and_1_and_repeating_is_ok", enable_takes_0_and_1_and_repeating_is_ok, 0 },
+	{ "TQ-094", "enable_takes_0_and_1_and_repeating_is_ok",
+	  enable_takes_0_and_1_and_repeating_is_ok, 0 },
 	{ "TQ-094", "areas_that_cannot_be_fail_at_enable", areas_that_cannot_be_fail_at_enable, 0 },
-	{ "TQ-094", "a_ring_at_address_0_works", a_ring_at_address_0_works, CT_NEEDS_SPACES },
-	{ "TQ-094", "a_queue_can_be_enabled_after_driver_ok", a_queue_can_be_enabled_after_driver_ok, 0 },
+	{ "TQ-094 TQ-067 TQ-097", "a_ring_at_address_0_works", a_ring_at_address_0_works,
+	  CT_NEEDS_SPACES },
+	{ "TQ-094", "a_queue_can_be_enabled_after_driver_ok",
+	  a_queue_can_be_enabled_after_driver_ok, 0 },
 	{ "TQ-095", "a_queue_that_becomes_served_is_looked_at_without_a_notification",
 	  a_queue_that_becomes_served_is_looked_at_without_a_notification, 0 },
-	{ "TQ-096", "when_enable_0_is_acked_nothing_is_worked_on", when_enable_0_is_acked_nothing_is_worked_on,
-	  CT_NEEDS_SLOW },
-	{ "TQ-096", "after_enable_0_a_queue_goes_on_where_it_was", after_enable_0_a_queue_goes_on_where_it_was,
-	  0 },
+	{ "TQ-096", "when_enable_0_is_acked_nothing_is_worked_on",
+	  when_enable_0_is_acked_nothing_is_worked_on, CT_NEEDS_SLOW },
+	{ "TQ-096", "after_enable_0_a_queue_goes_on_where_it_was",
+	  after_enable_0_a_queue_goes_on_where_it_was, 0 },
 	{ "TQ-097", "reset_without_its_feature_fails", reset_without_its_feature_fails, 0 },
 	{ "TQ-097", "reset_brings_first_values_and_the_queue_can_be_set_up_anew",
 	  reset_brings_first_values_and_the_queue_can_be_set_up_anew, 0 },

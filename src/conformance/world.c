@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * The world of an in-process run: a control thread's loop, workers, volumes and the management device. A
- * test that asks for other limits gets a world of its own.
+ * The world of an in-process run: a control thread's loop, workers, volumes and the management
+ * device. A test that asks for other limits gets a world of its own.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 #include "device/util.h"
 
 #define VOLUME_BYTES (16u << 20)
-#define MAX_WORKERS 8
+#define MAX_WORKERS  8
 
 /* ---- the slow volume ---- */
 
@@ -23,8 +23,8 @@
 struct ct_slow {
 	struct tvq_volume volume;
 	struct tvq_volume_channel ch;
-	atomic_uint n;			/* waiting */
-	struct tvq_vreq *v[SLOW_MAX];	/* the channel's executor */
+	atomic_uint n;		      /* waiting */
+	struct tvq_vreq *v[SLOW_MAX]; /* the channel's executor */
 	struct tvq_msg release;
 	atomic_bool releasing;
 };
@@ -104,8 +104,11 @@ static struct ct_slow *slow_new(const char *id)
 		return NULL;
 	s->volume.ops = &slow_ops;
 	s->volume.limits = (struct tvq_volume_limits){
-		.capacity = VOLUME_BYTES, .block_size = 512, .physical_block_size = 512,
-		.can_discard = true, .can_zero = true,
+		.capacity = VOLUME_BYTES,
+		.block_size = 512,
+		.physical_block_size = 512,
+		.can_discard = true,
+		.can_zero = true,
 	};
 	memcpy(s->volume.id, id, strlen(id));
 	s->volume.refs = 1;
@@ -157,7 +160,9 @@ static const struct tvq_pool_ops pool_ops = { .claim = claim, .release = release
 
 static int add_volumes(struct ct_world *w, const struct ct_profile *p, struct ct *t)
 {
-	struct tvq_maker_cfg maker = { .kind = TVQ_MAKER_RAM, .name = "made", .default_size = VOLUME_BYTES };
+	struct tvq_maker_cfg maker = { .kind = TVQ_MAKER_RAM,
+				       .name = "made",
+				       .default_size = VOLUME_BYTES };
 	char err[TVQ_VOLUME_ERR_LEN];
 	struct tvq_volume *rw = tvq_volume_ram(p->volume, VOLUME_BYTES, err);
 	struct tvq_volume *ro = tvq_volume_ram(p->ro_volume, VOLUME_BYTES, err);
@@ -188,7 +193,8 @@ static int start_workers(struct ct_world *w, unsigned int n)
 	return err;
 }
 
-struct ct_world *ct_world_new(const struct ct_options *o, const struct ct_limits *limits, struct ct *t)
+struct ct_world *ct_world_new(const struct ct_options *o, const struct ct_limits *limits,
+			      struct ct *t)
 {
 	struct tvq_loop_cfg cfg = { .poll_ns = 0, .cpu = -1, .name = "control" };
 	struct ct_world *w = calloc(1, sizeof(*w));

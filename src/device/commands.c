@@ -427,6 +427,45 @@ static void execute(struct tvq_tcmd *c)
 		c->lane->busy = c;
 }
 
+/* TQ-031. A change of an MSI, on its way to a worker and back, is not overtaken: it ends soon (TQ-030). */
+static bool overtakes(const struct tvq_tcmd *c)
+{
+	if (c->lane->busy && !c->lane->busy->waits_for_queue)
+		return false;
+	return c->cmd == TVQ_COMMAND_status_get || c->cmd == TVQ_COMMAND_destroy ||
+	       (c->cmd == TVQ_COMMAND_status_set && !*tvq_tcmd_data(c));
+}
+
+/* Takes the next that may run: the first, or, while one waits, the first that overtakes it. */
+static struct tvq_tcmd *lane_next(struct tvq_lane *lane)
+{
+	struct tvq_tcmd **at = &lane->head, *c;
+
+	while ((c = *at) && lane->busy && !overtakes(c))
+		at = &c->next;
+	if (!c)
+		return NULL;
+	*at = c->next;
+	if (!*at)
+		lane->tail = at;
+	return c;
+}
+
+/* A reset ends what came before it in ERR, and nothing else: what came behind it waits apart. */
+static void execute_status_set(struct tvq_lane *lane, struct tvq_tcmd *c)
+{
+	struct tvq_tcmd **at = &lane->head, *behind = c->next;
+
+	while (*at != behind)
+		at = &(*at)->next;
+	*at = NULL;
+	lane->tail = at;
+	execute(c);
+	*lane->tail = behind;
+	while (*lane->tail)
+		lane->tail = &(*lane->tail)->next;
+}
+
 static void lane_drain(struct tvq_lane *lane)
 {
 	struct tvq_tcmd *c;
@@ -434,11 +473,15 @@ static void lane_drain(struct tvq_lane *lane)
 	if (lane->draining)
 		return;
 	lane->draining = true;
-	while (!lane->busy && (c = lane->head)) {
-		lane->head = c->next;
-		if (!lane->head)
-			lane->tail = &lane->head;
-		execute(c);
+	while ((c = lane_next(lane))) {
+		bool destroy = c->cmd == TVQ_COMMAND_destroy;
+
+		if (c->cmd == TVQ_COMMAND_status_set)
+			execute_status_set(lane, c);
+		else
+			execute(c);
+		if (destroy)
+			return;	/* the lane may be gone with its device, and nothing was left in it */
 	}
 	lane->draining = false;
 }
@@ -472,13 +515,6 @@ void tvq_lane_abort(struct tvq_lane *lane)
 		queued = c->next;
 		answer(c, -ECANCELED);
 	}
-}
-
-/* TQ-031. */
-static bool overtakes(const struct tvq_tcmd *c)
-{
-	return c->cmd == TVQ_COMMAND_status_get || c->cmd == TVQ_COMMAND_destroy ||
-	       (c->cmd == TVQ_COMMAND_status_set && !*tvq_tcmd_data(c));
 }
 
 /* Sizes, command, device: TQ-013, TQ-020, TQ-024, TQ-034. */

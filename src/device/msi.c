@@ -159,18 +159,13 @@ static void vq_op_done(struct tvq_msg *m)
 	struct tvq_tcmd *cmd = vq->op_cmd;
 
 	vq->op_cmd = NULL;
+	vq->op_out = false;
 	vq_op_end(vq);
+	/* The queue is not AWAY before it is back, so neither is the device gone after this. */
 	if (cmd)
 		tvq_tcmd_done(cmd, 0);
-}
-
-void tvq_vq_msi_away(struct tvq_vq *vq)
-{
-	if (!vq->op_wanted)
-		return;
-	vq->op_wanted = false;
-	vq_msi_apply(vq);
-	vq_op_done(&vq->opped_msg);
+	if (vq->left_waits)
+		vq->left_msg.fn(&vq->left_msg);
 }
 
 bool tvq_vq_msi_change(struct tvq_vq *vq, const struct tvq_msi_op *op, void *cmd)
@@ -182,11 +177,8 @@ bool tvq_vq_msi_change(struct tvq_vq *vq, const struct tvq_msi_op *op, void *cmd
 		return true;
 	}
 	vq->op_cmd = cmd;
-	/* A message behind the one to leave could arrive after the queue has gone, and been freed. */
-	if (vq->place == TVQ_VQ_LEAVING)
-		vq->op_wanted = true;
-	else
-		tvq_exec_post(vq->worker, &vq->op_msg);
+	vq->op_out = true;
+	tvq_exec_post(vq->worker, &vq->op_msg);
 	return false;
 }
 

@@ -232,13 +232,16 @@ static void vq_left(struct tvq_msg *m)
 	struct tvq_vq *vq = tvq_container_of(m, struct tvq_vq, left_msg);
 	struct tvq_platform *platform = vq->dev->root->platform;
 
+	/* A change of its MSI is still with the worker: tvq_vq_msi_change()'s end comes back here. */
+	vq->left_waits = vq->op_out;
+	if (vq->left_waits)
+		return;
 	vq->place = TVQ_VQ_AWAY;
 	vq->worker = vq->dev->root->control;	/* what happens to it now happens here */
 	if (platform->ops->vq_away)
 		platform->ops->vq_away(platform, vq);
 	if (vq->worker_slot != UINT32_MAX)
 		vq->dev->root->load[vq->worker_slot]--;
-	tvq_vq_msi_away(vq);
 	if (vq->sync_wanted || vq->sync_inflight_wanted) {
 		bool main = vq->sync_wanted, inflight = vq->sync_inflight_wanted;
 

@@ -127,7 +127,8 @@ struct tvq_vq {
 	struct tvq_msg enter_msg, leave_msg, sync_msg, sync_inflight_msg, kick_msg, op_msg, opped_msg;
 	atomic_bool kicked;
 	struct tvq_msi_op op;
-	bool op_wanted;			/* op came while LEAVING: applied when AWAY */
+	bool op_out;			/* op is on its way to the worker and back */
+	bool left_waits;		/* the queue has left; AWAY when op is back */
 	void *op_cmd;			/* the command that waits for op; NULL: given up */
 	uint64_t pair_addr;		/* the MSI's pair as last acked: what control writes by */
 	uint32_t pair_data;
@@ -179,8 +180,6 @@ void tvq_vq_interrupt(struct tvq_vq *vq);
 /* Applies op on the queue's executor; cmd is completed then, perhaps before the return. Returns true
  * where it has been applied at once (cmd is the caller's to complete). */
 bool tvq_vq_msi_change(struct tvq_vq *vq, const struct tvq_msi_op *op, void *cmd);
-/* The queue is AWAY: a change that came while it was leaving is applied. */
-void tvq_vq_msi_away(struct tvq_vq *vq);
 void tvq_vq_msi_drop(struct tvq_vq *vq);
 void tvq_device_msi_change(struct tvq_device *dev, const struct tvq_msi_op *op);
 void tvq_device_msi_drop(struct tvq_device *dev);

@@ -31,6 +31,7 @@
 #include <tvq/loop.h>
 
 #include "job.h"
+#include "signal.h"
 
 #define SQ_ENTRIES 256
 #define CQ_ENTRIES 4096
@@ -42,6 +43,7 @@ struct tvq_loop {
 	bool started;	   /* by tvq_loop_start(), and not joined */
 	int wake_fd;
 	struct tvq_watch wake;
+	struct tvq_signaller *signaller;
 	atomic_bool stop;
 	int cpu;
 	char name[16];
@@ -124,9 +126,12 @@ struct tvq_loop *tvq_loop_new(const struct tvq_loop_cfg *cfg, int *err)
 		tvq_log(&tvq_os_host, TVQ_LOG_ERR, "cannot make an eventfd: %s", strerror(-*err));
 		goto free_loop;
 	}
+	l->signaller = tvq_signaller_get(err);
+	if (!l->signaller)
+		goto close_wake;
 	*err = ring_init(&l->ring, cfg->compat);
 	if (*err < 0)
-		goto close_wake;
+		goto put_signaller;
 	l->cpu = cfg->cpu;
 	snprintf(l->name, sizeof(l->name), "%s", cfg->name ? cfg->name : "tvq");
 	tvq_exec_init(&l->exec, &tvq_os_host, &loop_exec_ops, cfg->poll_ns);
@@ -135,6 +140,8 @@ struct tvq_loop *tvq_loop_new(const struct tvq_loop_cfg *cfg, int *err)
 	*err = 0;
 	return l;
 
+put_signaller:
+	tvq_signaller_put(l->signaller);
 close_wake:
 	close(l->wake_fd);
 free_loop:
@@ -149,6 +156,7 @@ void tvq_loop_free(struct tvq_loop *l)
 	tvq_job_settle();
 	tvq_exec_fini(&l->exec);
 	io_uring_queue_exit(&l->ring);
+	tvq_signaller_put(l->signaller);
 	close(l->wake_fd);
 	tvq_os_host.free(l, sizeof(*l));
 }
@@ -191,6 +199,11 @@ struct io_uring_sqe *tvq_loop_sqe(struct tvq_loop *l, struct tvq_io *io)
 		submit(l);
 	io_uring_sqe_set_data(sqe, io);
 	return sqe;
+}
+
+int tvq_loop_signal(struct tvq_loop *l, int fd)
+{
+	return tvq_signaller_send(l->signaller, fd);
 }
 
 /* True where completions wait for this thread to enter the kernel. */

@@ -24,7 +24,7 @@
 
 static void pump(struct vu_conn *c);
 
-void vu_log(const struct vu_conn *c, enum tvq_log_level level, const char *fmt, ...)
+void vu_log(struct vu_conn *c, enum tvq_log_level level, const char *fmt, ...)
 {
 	const char *msg = c->info ? c->info->name : "connection";
 	char text[256];
@@ -33,7 +33,7 @@ void vu_log(const struct vu_conn *c, enum tvq_log_level level, const char *fmt, 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	tvq_log(c->p->os, level, "%s: vhost-user %s: %s", c->p->name, msg, text);
+	vu_say(c->p, level, " %s: %s", msg, text);
 }
 
 static void set_timer(struct vu_conn *c, uint64_t ns)
@@ -383,7 +383,7 @@ struct vu_conn *vu_conn_new(struct tvq_vhost_user *p, int fd)
 	c->dev = p->dirty ? VU_DEV_LIVE : VU_DEV_CLEAN;
 	c->want_reset = p->dirty;
 	for (i = 0; i < n; i++)
-		vu_ring_init(c, &c->ring[i], (uint16_t)i);
+		vu_ring_init(&c->ring[i], (uint16_t)i);
 	vu_notice_init(c);
 	vu_sync_init(c);
 	c->again.fn = pump_again;

@@ -5,7 +5,6 @@
  * a descriptor is gets found out by calls that ask the kernel only, and what is not of a kind known
  * to be harmless is closed by io_uring, whose workers may wait.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
 #include <stdio.h>
@@ -57,70 +56,10 @@ void vu_fd_close(struct tvq_loop *l, int fd)
 		close(fd);
 }
 
-static void submit(struct vu_signal *s, int fd)
+void vu_signal(struct vu_conn *c, int fd)
 {
-	s->fd = fd;
-	io_uring_prep_write(tvq_loop_sqe(s->c->p->loop, &s->io), fd, &s->one, sizeof(s->one), 0);
-}
+	int err = fd < 0 ? 0 : tvq_loop_signal(c->p->loop, fd);
 
-static void signal_sent(struct tvq_io *io, int res, bool more)
-{
-	struct vu_signal *s = vu_container(io, struct vu_signal, io);
-	int next = s->next_fd;
-
-	/* EAGAIN: the counter is full, so the peer has something to read. */
-	(void)res;
-	(void)more;
-	close(s->fd);
-	s->fd = -1;
-	s->next_fd = -1;
-	if (!s->c->closing) {
-		if (next >= 0)
-			submit(s, next);
-		return;
-	}
-	if (next >= 0)
-		close(next);
-	vu_left(s->c);
-}
-
-void vu_signal_init(struct vu_conn *c, struct vu_signal *s)
-{
-	s->c = c;
-	s->fd = -1;
-	s->next_fd = -1;
-	s->one = 1;
-	s->io.fn = signal_sent;
-}
-
-static void cancel(struct vu_signal *s)
-{
-	io_uring_prep_cancel64(tvq_loop_sqe(s->c->p->loop, NULL), (__u64)(uintptr_t)&s->io, 0);
-}
-
-void vu_signal_send(struct vu_signal *s, int fd)
-{
-	if (fd < 0)
-		return;
-	fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (fd < 0) {
-		vu_log(s->c, TVQ_LOG_ERR, "cannot signal the front end: %s", strerror(errno));
-		return;
-	}
-	if (s->fd < 0) {
-		submit(s, fd);
-		return;
-	}
-	/* The one before has gone out and not been told of yet, or it waits for the peer to read:
-	 * the new descriptor is the one that counts. */
-	if (s->next_fd >= 0)
-		close(s->next_fd);
-	s->next_fd = fd;
-	cancel(s);
-}
-
-void vu_signal_stop(struct vu_signal *s)
-{
-	if (vu_signal_busy(s))
-		cancel(s);
+	if (err)
+		vu_log(c, TVQ_LOG_ERR, "cannot signal the front end: %s", strerror(-err));
 }

@@ -49,6 +49,10 @@
 /* How long a connection may stay without a first message, or with half a one. */
 #define VU_HALF_OPEN_MS	     10000
 #define VU_ACCEPT_RETRY_NS   (1000 * VU_MSEC)
+/* Lines of log that one device may write at once, and how long it takes to earn another: a front end
+ * can make as many failures as it likes, and fill a disk with them. */
+#define VU_LOG_BURST	     20
+#define VU_LOG_EVERY_NS	     (5000 * VU_MSEC)
 /* Messages handled in one turn of the executor. */
 #define VU_MESSAGES_PER_TURN 16
 
@@ -63,15 +67,6 @@
 
 /* vu_msg_info.answer: vu_done() will be called. */
 #define VU_LATER 1
-
-/* A write of one to a peer's eventfd, which may block: so it is the kernel's. */
-struct vu_signal {
-	struct tvq_io io;
-	struct vu_conn *c;
-	uint64_t one;
-	int fd;	     /* our duplicate, -1: idle */
-	int next_fd; /* likewise, to be signalled when that one is through */
-};
 
 /* An address and data that signal a descriptor. */
 struct vu_msi {
@@ -97,7 +92,6 @@ struct vu_vring {
 	uint64_t area;		      /* of notification */
 	uint16_t avail_idx, used_idx; /* got when it stops */
 	struct vu_msi msi, old_msi;
-	struct vu_signal call_signal, err_signal;
 };
 
 enum vu_region_state {
@@ -243,9 +237,12 @@ struct tvq_vhost_user {
 	bool listening;
 	bool dirty;   /* the last connection could not reset the device */
 	bool freeing; /* tvq_vhost_user_free() was called */
+	bool starved; /* said that nothing can be accepted */
 	struct tvq_done *freed;
 	struct vu_conn *conn;
 	uint64_t connections;
+	uint64_t log_since; /* lines are earned from here on */
+	unsigned int log_lines, log_left_out;
 };
 
 #define vu_container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
@@ -257,6 +254,10 @@ static inline uint64_t vu_now(const struct tvq_vhost_user *p)
 }
 
 /* present.c */
+/* One line that names the device, unless it has written too many (VU_LOG_BURST); the next one that is
+ * written says how many were left out. */
+void vu_say(struct tvq_vhost_user *p, enum tvq_log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 /* The connection has ended and is freed: listens to the next, or ends. */
 void vu_conn_gone(struct tvq_vhost_user *p);
 
@@ -273,7 +274,7 @@ void vu_done(struct vu_conn *c, int err);
 /* Refuses the message under way, where its sender asked for a reply. */
 void vu_refuse(struct vu_conn *c);
 /* One line: device, message, what. */
-void vu_log(const struct vu_conn *c, enum tvq_log_level level, const char *fmt, ...)
+void vu_log(struct vu_conn *c, enum tvq_log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 static inline void vu_reply_u64(struct vu_conn *c, uint64_t v)
 {
@@ -324,7 +325,7 @@ void vu_teardown(struct tvq_msg *m);
 void vu_left(struct vu_conn *c);
 
 /* queue.c: steps return true where they began something. */
-void vu_ring_init(struct vu_conn *c, struct vu_vring *v, uint16_t index);
+void vu_ring_init(struct vu_vring *v, uint16_t index);
 void vu_ring_forget(struct vu_conn *c, struct vu_vring *v);
 bool vu_ring_wanted(const struct vu_conn *c, const struct vu_vring *v);
 bool vu_any_running(const struct vu_conn *c);
@@ -399,14 +400,7 @@ enum vu_fd_kind {
 enum vu_fd_kind vu_fd_kind(int fd);
 /* Closes a peer's descriptor; -1: nothing. */
 void vu_fd_close(struct tvq_loop *l, int fd);
-void vu_signal_init(struct vu_conn *c, struct vu_signal *s);
-/* Signals fd once (-1: nothing). */
-void vu_signal_send(struct vu_signal *s, int fd);
-/* Gives up what has not gone out; vu_left() is called when it has ended. */
-void vu_signal_stop(struct vu_signal *s);
-static inline bool vu_signal_busy(const struct vu_signal *s)
-{
-	return s->fd >= 0;
-}
+/* Signals a peer's eventfd once (-1: nothing). */
+void vu_signal(struct vu_conn *c, int fd);
 
 #endif

@@ -52,7 +52,7 @@ static void tell_broken(struct vu_conn *c)
 	c->notice.broken = true;
 	vu_log(c, TVQ_LOG_ERR, "the device has stopped and needs a reset");
 	for (i = 0; i < c->n_rings; i++)
-		vu_signal_send(&c->ring[i].err_signal, c->ring[i].err_fd);
+		vu_signal(c, c->ring[i].err_fd);
 }
 
 static void ask(struct vu_conn *c);

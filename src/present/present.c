@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,7 +136,67 @@ static void unlink_own(const struct tvq_vhost_user *p)
 		unlink(p->path);
 }
 
+/* The log. */
+
+static bool may_log(struct tvq_vhost_user *p)
+{
+	uint64_t earned = (vu_now(p) - p->log_since) / VU_LOG_EVERY_NS;
+
+	p->log_since += earned * VU_LOG_EVERY_NS;
+	p->log_lines = earned < VU_LOG_BURST - p->log_lines ? p->log_lines + (unsigned int)earned :
+							      VU_LOG_BURST;
+	if (p->log_lines) {
+		p->log_lines--;
+		return true;
+	}
+	p->log_left_out++;
+	return false;
+}
+
+void vu_say(struct tvq_vhost_user *p, enum tvq_log_level level, const char *fmt, ...)
+{
+	char text[320], more[64] = "";
+	va_list ap;
+
+	if (!may_log(p))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (p->log_left_out)
+		snprintf(more, sizeof(more), " (%u lines before this one were left out)",
+			 p->log_left_out);
+	p->log_left_out = 0;
+	tvq_log(p->os, level, "%s: vhost-user%s%s", p->name, text, more);
+}
+
 /* Connections. */
+
+/* accept4() looks for a descriptor before it looks for somebody who waits. */
+static bool somebody_waits(const struct tvq_vhost_user *p)
+{
+	struct pollfd pfd = { .fd = p->fd, .events = POLLIN };
+
+	return poll(&pfd, 1, 0) == 1;
+}
+
+/* No descriptors, no memory: said once, and tried again, since the socket does not become readable
+ * another time. */
+static void cannot_accept(struct tvq_vhost_user *p, int err)
+{
+	bool limit = err == EMFILE || err == ENFILE;
+
+	if (limit && !somebody_waits(p))
+		return;
+	if (!p->starved)
+		vu_say(p, TVQ_LOG_ERR, ": cannot accept a connection, tries on: %s%s",
+		       strerror(err),
+		       limit ? " (raise the limit of open files: LimitNOFILE= of the service, "
+			       "ulimit -Hn)" :
+			       "");
+	p->starved = true;
+	tvq_timer_set(p->bus->exec, &p->retry, vu_now(p) + VU_ACCEPT_RETRY_NS);
+}
 
 static void accept_next(struct tvq_vhost_user *p)
 {
@@ -149,25 +210,19 @@ static void accept_next(struct tvq_vhost_user *p)
 		fd = accept4(p->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	} while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
 	if (fd < 0) {
-		if (errno == EAGAIN)
-			return;
-		/* No descriptors, no memory: the socket does not become readable again. */
-		tvq_log(p->os, TVQ_LOG_ERR, "%s: vhost-user: cannot accept a connection: %s%s",
-			p->name, strerror(errno),
-			errno == EMFILE ? " (raise the limit of open files)" : "");
-		tvq_timer_set(p->bus->exec, &p->retry, vu_now(p) + VU_ACCEPT_RETRY_NS);
+		if (errno != EAGAIN)
+			cannot_accept(p, errno);
 		return;
 	}
 	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
 	p->conn = vu_conn_new(p, fd);
 	if (!p->conn) {
-		tvq_log(p->os, TVQ_LOG_ERR, "%s: vhost-user: no memory for a connection", p->name);
-		tvq_timer_set(p->bus->exec, &p->retry, vu_now(p) + VU_ACCEPT_RETRY_NS);
+		cannot_accept(p, ENOMEM);
 		return;
 	}
+	p->starved = false;
 	p->connections++;
-	tvq_log(p->os, TVQ_LOG_INFO, "%s: vhost-user: a front end has connected (process %d)",
-		p->name, (int)peer.pid);
+	vu_say(p, TVQ_LOG_INFO, ": a front end has connected (process %d)", (int)peer.pid);
 }
 
 static void connectable(struct tvq_watch *w, int events)
@@ -175,8 +230,7 @@ static void connectable(struct tvq_watch *w, int events)
 	struct tvq_vhost_user *p = vu_container(w, struct tvq_vhost_user, watch);
 
 	if (events < 0)
-		tvq_log(p->os, TVQ_LOG_ERR, "%s: vhost-user: does not listen any more: %s", p->name,
-			strerror(-events));
+		vu_say(p, TVQ_LOG_ERR, ": does not listen any more: %s", strerror(-events));
 	else
 		accept_next(p);
 }
@@ -250,6 +304,7 @@ struct tvq_vhost_user *tvq_vhost_user_new(struct tvq_client *c,
 	p->lim.protocol = PROTOCOL_FEATURES;
 	p->half_open_ms = cfg->half_open_ms ? cfg->half_open_ms : VU_HALF_OPEN_MS;
 	p->fd = -1;
+	p->log_lines = VU_LOG_BURST;
 	p->name = strdup(cfg->name);
 	p->path = strdup(cfg->path);
 	if (!p->name || !p->path)

@@ -15,14 +15,12 @@
 
 #include <present/internal.h>
 
-void vu_ring_init(struct vu_conn *c, struct vu_vring *v, uint16_t index)
+void vu_ring_init(struct vu_vring *v, uint16_t index)
 {
 	v->index = index;
 	v->kick_fd = -1;
 	v->call_fd = -1;
 	v->err_fd = -1;
-	vu_signal_init(c, &v->call_signal);
-	vu_signal_init(c, &v->err_signal);
 }
 
 void vu_ring_forget(struct vu_conn *c, struct vu_vring *v)
@@ -207,7 +205,7 @@ static void started(struct vu_conn *c, int err)
 		return;
 	}
 	v->running = true;
-	vu_signal_send(&v->call_signal, v->call_fd);
+	vu_signal(c, v->call_fd);
 	vu_sync(c);
 }
 
@@ -335,7 +333,7 @@ static void calls_changed(struct vu_conn *c, int err)
 			continue;
 		v->call_changed = false;
 		vu_msi_free(c, &v->old_msi);
-		vu_signal_send(&v->call_signal, v->call_fd);
+		vu_signal(c, v->call_fd);
 	}
 	vu_sync(c);
 }

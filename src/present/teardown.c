@@ -2,9 +2,9 @@
 /*
  * The end of a connection. Theory of operation.
  *
- *   1. The socket and the configuration interrupt are not watched any more, signals under way are
- *      given up, kicks are not watched, and the device is reset. The reset does not wait for a step
- *      that is under way: STATUS SET 0 overtakes an ENABLE 0 that waits for the storage (TQ-031).
+ *   1. The socket, the configuration interrupt and the kicks are not watched any more, and the
+ *      device is reset. The reset does not wait for a step that is under way: STATUS SET 0
+ *      overtakes an ENABLE 0 that waits for the storage (TQ-031).
  *   2. When all of that has ended, and the step too, nothing uses the interrupts' pairs and the
  *      memory: they are given back, and the memory is unmapped.
  *   3. When that is done the connection is freed, and the presenter listens again.
@@ -56,22 +56,10 @@ static void unmap_all(struct vu_conn *c, uint32_t asid)
 		c->leaving--;
 }
 
-static bool rings_busy(const struct vu_conn *c)
-{
-	unsigned int i;
-
-	for (i = 0; i < c->n_rings; i++) {
-		if (vu_signal_busy(&c->ring[i].call_signal) ||
-		    vu_signal_busy(&c->ring[i].err_signal))
-			return true;
-	}
-	return false;
-}
-
 static bool quiet(const struct vu_conn *c)
 {
 	return !c->pending && !c->watching && !c->again_posted && !c->leaving && !c->resetting &&
-	       !vu_notice_busy(c) && !rings_busy(c);
+	       !vu_notice_busy(c);
 }
 
 void vu_left(struct vu_conn *c)
@@ -129,8 +117,6 @@ static void stop_kicks(struct vu_conn *c)
 	for (i = 0; i < c->n_rings; i++) {
 		struct vu_vring *v = &c->ring[i];
 
-		vu_signal_stop(&v->call_signal);
-		vu_signal_stop(&v->err_signal);
 		if (!v->watched)
 			continue;
 		v->watched = false;

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# An unmodified Linux in an unmodified QEMU mounts two managed block devices, reads what was there, and what it
-# writes is in the images afterwards. Arguments: the ring format (split, packed) and QEMU (7.2, 11).
+# An unmodified Linux in an unmodified QEMU mounts two managed block devices, reads what was there,
+# and what it writes is in the images afterwards. Arguments: the ring format (split, packed) and
+# QEMU (7.2, 11).
 #
 # run: split 7.2
 # run: packed 7.2
@@ -33,7 +34,8 @@ set -e
 lsblk -b -o NAME,SIZE,TYPE
 for device in vda vdb; do
 	features=$(cat /sys/block/$device/device/features)
-	echo "$device packed $(echo "$features" | cut -c35) queues $(ls /sys/block/$device/mq | wc -l)"
+	queues=$(ls /sys/block/$device/mq | wc -l)
+	echo "$device packed $(echo "$features" | cut -c35) queues $queues"
 done
 mkdir -p /mnt/a /mnt/b
 mount /dev/vda /mnt/a
@@ -55,7 +57,8 @@ GUEST
 packed=off bit=0
 [ "$rings" = split ] || packed=on bit=1
 start_guest "$tmp/job" --qemu "$qemu" --smp 2 \
-	--disk "$tmp/vda.sock,packed=$packed,num-queues=1" --disk "$tmp/vdb.sock,packed=$packed,num-queues=2"
+	--disk "$tmp/vda.sock,packed=$packed,num-queues=1" \
+	--disk "$tmp/vdb.sock,packed=$packed,num-queues=2"
 wait_guest "the guest's script succeeds"
 check_file "lsblk shows the first disk with its size" "^vda +$((64 << 20)) +disk" "$console"
 check_file "lsblk shows the second disk with its size" "^vdb +$((96 << 20)) +disk" "$console"
@@ -63,7 +66,8 @@ check_file "the first disk's ring is $rings" "^vda packed $bit queues 1" "$conso
 check_file "the second disk's two rings are $rings" "^vdb packed $bit queues 2" "$console"
 check_file "the guest reads the host's greeting" '^greetings from the host' "$console"
 check_file "the guest reads all of a large file" '^random: OK' "$console"
-check_file "the guest reads back what it wrote" "$(cut -d' ' -f1 "$tmp/files/sums")  /mnt/b/copy" "$console"
+check_file "the guest reads back what it wrote" "$(cut -d' ' -f1 "$tmp/files/sums")  /mnt/b/copy" \
+	"$console"
 
 check "device vda is removed" ctl dev del vda
 check "device vdb is removed" ctl dev del vdb

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# A client that sends half a message and stays: others are served meanwhile, and the stalled one is let go after
-# a time, so that its socket is free again.
+# A client that sends half a message and stays: others are served meanwhile, and the stalled one is
+# let go after a time, so that its socket is free again.
 . "$(dirname "$0")/lib.sh"
 
 stalled() {
@@ -19,7 +19,8 @@ add_block a "$tmp/a.sock" ram 8M
 add_block b "$tmp/b.sock" ram 8M
 add_block c "$tmp/c.sock" ram 8M
 
-# {"cmd": "dev sho; a vhost-user header cut after six bytes; one whose payload does not come (SET_OWNER, 8 bytes)
+# {"cmd": "dev sho; a vhost-user header cut after six bytes; one whose payload does not come
+# (SET_OWNER, 8 bytes)
 stalled "$control" 7b22636d64223a20226465762073686f
 stalled "$tmp/a.sock" 010000000100
 stalled "$tmp/b.sock" 020000000100000008000000

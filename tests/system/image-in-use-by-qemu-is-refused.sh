@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# An image that a QEMU has open is refused, by name; it can be added once that has gone, and then a QEMU is
-# refused in turn.
+# An image that a QEMU has open is refused, by name; it can be added once that has gone, and then a
+# QEMU is refused in turn.
 . "$(dirname "$0")/lib.sh"
 
-command -v qemu-system-x86_64 >/dev/null || skip_all "qemu-system-x86_64 is missing: scripts/deps.sh guest"
+command -v qemu-system-x86_64 >/dev/null ||
+	skip_all "qemu-system-x86_64 is missing: scripts/deps.sh guest"
 truncate -s 8M "$tmp/disk.img"
 start_tvqd
 
@@ -30,7 +31,9 @@ check "the device is removed" ctl dev del v
 check "the volume is removed" ctl volume del v
 check "then QEMU may have the image" qemu-io -f raw -c 'read -P 3 0 4k' "$tmp/disk.img"
 
-check "volumes that only read may share an image (1)" ctl volume add name a file "$tmp/disk.img" readonly on
-check "volumes that only read may share an image (2)" ctl volume add name b file "$tmp/disk.img" readonly on
+check "volumes that only read may share an image (1)" \
+	ctl volume add name a file "$tmp/disk.img" readonly on
+check "volumes that only read may share an image (2)" \
+	ctl volume add name b file "$tmp/disk.img" readonly on
 check_fails "one that writes may not" "$tmp/disk.img" ctl volume add name c file "$tmp/disk.img"
 finish

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# QEMU is killed while its guest writes: tvqd goes on, other devices too, and a new QEMU on the same socket finds
-# a file system that its journal can repair, with what was synced before. Arguments: the ring format and QEMU.
+# QEMU is killed while its guest writes: tvqd goes on, other devices too, and a new QEMU on the same
+# socket finds a file system that its journal can repair, with what was synced before. Arguments:
+# the ring format and QEMU.
 #
 # run: split 7.2
 # run: packed 11

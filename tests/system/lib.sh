@@ -3,9 +3,9 @@
 #
 # What the system tests share; each sources it first, and ends with `finish`.
 #
-# A test prints TAP: `check` and its relatives make one assertion each, and every assertion is counted by
-# tests/system/run. It works in $tmp, a folder of its own that goes with it. tvqd is that of $TVQ_BUILD (build/),
-# and what it started ends with the test, however the test ends.
+# A test prints TAP: `check` and its relatives make one assertion each, and every assertion is
+# counted by tests/system/run. It works in $tmp, a folder of its own that goes with it. tvqd is that
+# of $TVQ_BUILD (build/), and what it started ends with the test, however the test ends.
 #
 #   check WHAT COMMAND...                 the command succeeds
 #   check_fails WHAT REGEX COMMAND...     the command fails, and says something that matches
@@ -13,14 +13,15 @@
 #   check_file WHAT REGEX FILE            a line of the file matches
 #   skip_all REASON                       nothing can be tested here: ends the test
 #
-#   start_tvqd [ARGUMENT...]; ctl ARGUMENT...; stop_tvqd (asserts a clean end and that nothing is left)
+#   start_tvqd [ARGUMENT...]; ctl ARGUMENT...
+#   stop_tvqd                             asserts a clean end and that nothing is left
 #   add_block NAME SOCKET VOLUME-ARGUMENT... [-- DEVICE-ARGUMENT...]
 #   make_image FILE MIB FOLDER            an ext4 image with the folder's files
 #   need_qemu VERSION                     skips the test where this QEMU cannot be had
 #   start_guest SCRIPT OPTION...          guest-run.sh in the background, its console in $console
 #   wait_console WHAT REGEX SECONDS; wait_guest WHAT (asserts that the guest's script succeeded)
-#   block_io SOCKET QEMU-IO-COMMAND...    a block client without a guest: qemu-io of the guest root; with readonly=yes
-#                                         it only reads
+#   block_io SOCKET QEMU-IO-COMMAND...    a block client without a guest: qemu-io of the guest root;
+#                                         with readonly=yes it only reads
 set -eu
 
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
@@ -140,7 +141,8 @@ ctl() { "$tvqctl" --control "$control" "$@"; }
 # The array wrap holds a command that a test wants tvqd to be started by (prlimit, setpriv).
 # shellcheck disable=SC2120 # arguments are for those tests that have some
 launch_tvqd() {
-	"${wrap[@]}" setpriv --pdeathsig KILL "$tvqd" --control "$control" "$@" >>"$log" 2>&1 </dev/null &
+	"${wrap[@]}" setpriv --pdeathsig KILL "$tvqd" --control "$control" "$@" >>"$log" 2>&1 \
+		</dev/null &
 	tvqd_pid=$!
 }
 
@@ -169,7 +171,8 @@ no_sockets_left() {
 }
 
 no_sanitizer_report() {
-	! grep -m1 -A25 -E 'ERROR: [A-Za-z]*Sanitizer|runtime error:|WARNING: ThreadSanitizer' "$log"
+	! grep -m1 -A25 -E 'ERROR: [A-Za-z]*Sanitizer|runtime error:|WARNING: ThreadSanitizer' \
+		"$log"
 }
 
 # SIGTERM ends it within ten seconds, with status 0 and its sockets removed.
@@ -197,7 +200,8 @@ kill_tvqd() {
 	tvqd_pid=''
 }
 
-# add_block NAME SOCKET VOLUME-ARGUMENT... [-- DEVICE-ARGUMENT...]: a volume NAME and a device NAME on it.
+# add_block NAME SOCKET VOLUME-ARGUMENT... [-- DEVICE-ARGUMENT...]: a volume NAME and a device NAME
+# on it.
 add_block() {
 	local name=$1 socket=$2 volume=()
 	shift 2
@@ -207,7 +211,8 @@ add_block() {
 	done
 	[ $# = 0 ] || shift
 	check "volume $name is added (${volume[*]})" ctl volume add name "$name" "${volume[@]}"
-	check "device $name is added" ctl dev add name "$name" mgmtdev mgmt0 class block volume "$name" "$@" \
+	check "device $name is added" \
+		ctl dev add name "$name" mgmtdev mgmt0 class block volume "$name" "$@" \
 		vhost-user "$socket"
 }
 
@@ -223,7 +228,8 @@ need_qemu() {
 	local version
 	case $1 in
 	7.2)
-		version=$(qemu-system-x86_64 --version 2>/dev/null | sed -n 's/.*version \([0-9.]*\).*/\1/p')
+		version=$(qemu-system-x86_64 --version 2>/dev/null |
+			sed -n 's/.*version \([0-9.]*\).*/\1/p')
 		[[ $version == 7.2* ]] || skip_all "this machine's QEMU is '$version', not 7.2" ;;
 	esac
 	check "the guest is there" "$scripts/guest-initrd.sh"
@@ -234,7 +240,8 @@ start_guest() {
 	local script=$1
 	shift
 	console=$(mktemp "$tmp/console.XXXX")
-	setpriv --pdeathsig TERM "$scripts/guest-run.sh" --script "$script" --timeout 100 "$@" >"$console" 2>&1 </dev/null &
+	setpriv --pdeathsig TERM "$scripts/guest-run.sh" --script "$script" --timeout 100 "$@" \
+		>"$console" 2>&1 </dev/null &
 	guest_pid=$!
 }
 
@@ -290,7 +297,8 @@ clean_up() {
 	for pid in $(jobs -p); do
 		kill -TERM "$pid" 2>/dev/null || true
 	done
-	[ -z "$tvqd_pid" ] || wait_until 3 gone "$tvqd_pid" || kill -KILL "$tvqd_pid" 2>/dev/null || true
+	[ -z "$tvqd_pid" ] || wait_until 3 gone "$tvqd_pid" ||
+		kill -KILL "$tvqd_pid" 2>/dev/null || true
 	wait 2>/dev/null
 	rm -rf "$tmp"
 }

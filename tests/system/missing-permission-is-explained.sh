@@ -23,20 +23,25 @@ wrap=("${as_nobody[@]}") control=$tmp/theirs/control.sock
 start_tvqd
 check_fails "an image that it may not read" "$tmp/secret.img.*Permission denied" \
 	ctl volume add name v file "$tmp/secret.img"
-check_fails "an image that it may only read" "$tmp/readable.img.*readonly|$tmp/readable.img.*read-only" \
+check_fails "an image that it may only read" \
+	"$tmp/readable.img.*readonly|$tmp/readable.img.*read-only" \
 	ctl volume add name v file "$tmp/readable.img"
 check "which it takes read-only" ctl volume add name v file "$tmp/readable.img" readonly on
 check_fails "a vhost-user socket where it may not make one" "$tmp/roots/v.sock.*Permission denied" \
-	ctl dev add name v mgmtdev mgmt0 class block volume v readonly on vhost-user "$tmp/roots/v.sock"
+	ctl dev add name v mgmtdev mgmt0 class block volume v readonly on \
+	vhost-user "$tmp/roots/v.sock"
 check "the same device where it may" \
-	ctl dev add name v mgmtdev mgmt0 class block volume v readonly on vhost-user "$tmp/theirs/v.sock"
+	ctl dev add name v mgmtdev mgmt0 class block volume v readonly on \
+	vhost-user "$tmp/theirs/v.sock"
 readonly=yes
 check "reads work" block_io "$tmp/theirs/v.sock" 'read 0 4k'
-check_fails "a pool where it may not make volumes" "$tmp/roots" ctl volume add name p pool "$tmp/roots"
+check_fails "a pool where it may not make volumes" "$tmp/roots" \
+	ctl volume add name p pool "$tmp/roots"
 stop_tvqd
 
 wrap=() control=$tmp/control.sock
 start_tvqd
-check_fails "tvqctl of a user who may not talk to this tvqd" "permission.*$control|$control.*[Pp]ermission" \
+check_fails "tvqctl of a user who may not talk to this tvqd" \
+	"permission.*$control|$control.*[Pp]ermission" \
 	nobody "$tvqctl" --control "$control" dev show
 finish

@@ -1,12 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# A second tvqd on a control socket, and a second device on a vhost-user socket, are refused and say which.
+# A second tvqd on a control socket, and a second device on a vhost-user socket, are refused and say
+# which.
 . "$(dirname "$0")/lib.sh"
 
 start_tvqd
 add_block v "$tmp/v.sock" ram 1M
-check_fails "a second tvqd on the control socket is refused" "$control" timeout 5 "$tvqd" --control "$control"
+check_fails "a second tvqd on the control socket is refused" "$control" \
+	timeout 5 "$tvqd" --control "$control"
 check_says "the first one still answers" '^v' ctl dev show
 check "a second volume" ctl volume add name w ram 1M
 check_fails "a second device on the same socket is refused" "$tmp/v.sock" \

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# A tvqd that was killed leaves its sockets' files; the next one takes their places. A file of another kind in
-# such a place is left alone.
+# A tvqd that was killed leaves its sockets' files; the next one takes their places. A file of
+# another kind in such a place is left alone.
 . "$(dirname "$0")/lib.sh"
 
 start_tvqd

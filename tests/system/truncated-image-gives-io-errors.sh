@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# An image that is cut short, or removed, while a guest uses it: the guest sees I/O errors where nothing is any
-# more, never zeroes; tvqd and its other devices go on.
+# An image that is cut short, or removed, while a guest uses it: the guest sees I/O errors where
+# nothing is any more, never zeroes; tvqd and its other devices go on.
 . "$(dirname "$0")/lib.sh"
 
 need_qemu 7.2
@@ -22,7 +22,8 @@ while dd if=/dev/vda of=/dev/null bs=4k skip=4095 count=1 iflag=direct 2>/dev/nu
 done
 echo read-past-the-end-fails
 dd if=/dev/vda bs=4k count=1 iflag=direct 2>/dev/null | sha256sum
-dd if=/dev/vdb of=/dev/null bs=64k count=1 iflag=direct 2>/dev/null && echo removed-image-still-serves
+dd if=/dev/vdb of=/dev/null bs=64k count=1 iflag=direct 2>/dev/null &&
+	echo removed-image-still-serves
 GUEST
 start_guest "$tmp/job" --disk "$tmp/vda.sock,num-queues=1" --disk "$tmp/vdb.sock,num-queues=1"
 wait_console "the guest reads the whole disk" '^cut-it-now' 60

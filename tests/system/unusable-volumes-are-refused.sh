@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Volumes and devices that cannot be: each is refused in words that name the thing, and leaves nothing behind.
+# Volumes and devices that cannot be: each is refused in words that name the thing, and leaves
+# nothing behind.
 . "$(dirname "$0")/lib.sh"
 
 add() { ctl dev add mgmtdev mgmt0 class block "$@"; }
@@ -16,7 +17,8 @@ mkdir "$tmp/folder"
 check_fails "an image of 1000 bytes: not a multiple of 512" "$tmp/odd.img.*1000.*512" \
 	ctl volume add name v file "$tmp/odd.img"
 check_fails "an empty image" "$tmp/empty.img" ctl volume add name v file "$tmp/empty.img"
-check_fails "an image that is not there" "$tmp/none.img.*No such file" ctl volume add name v file "$tmp/none.img"
+check_fails "an image that is not there" "$tmp/none.img.*No such file" \
+	ctl volume add name v file "$tmp/none.img"
 check_fails "a folder as an image" "$tmp/folder" ctl volume add name v file "$tmp/folder"
 check_fails "a fifo as an image, without waiting for its other end" "$tmp/fifo" \
 	timeout 5 "$tvqctl" --control "$control" volume add name v file "$tmp/fifo"

@@ -77,9 +77,9 @@ static inline void lab_region(struct tvq_region *r, uint64_t iova, uint64_t len,
 
 static inline void lab_view(struct tvq_dma_view *v, const struct tvq_dma_table *t)
 {
+	tvq_dma_view_init(v);
 	v->table = t;
 	v->last = &t->r[0];
-	v->log = NULL;
 }
 
 /* Memory and address space, and the driver half; the device half is for the test to start. */

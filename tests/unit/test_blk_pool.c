@@ -212,7 +212,8 @@ static void full_queue_holds_up_neither_others_nor_commands(void **state)
 		for (i = 0; i < DEPTH; i++)
 			if (dl_is_used(&c->hog[0].q, &c->hog[0].r[i]))
 				assert_int_equal(dl_add(&c->hog[0].q, &c->hog[0].r[i],
-							VIRTIO_BLK_T_IN, 0), 0);
+							VIRTIO_BLK_T_IN, 0),
+						 0);
 		dl_notify(&c->hog[0].q);
 	}
 	assert_in_range(turns, 1, 39);

@@ -42,7 +42,8 @@ static void down(struct world *w)
 }
 
 /* A request of these pieces; the used length. */
-static uint32_t send_pieces(struct world *w, const struct tvq_sg *sg, unsigned int n_out, unsigned int n_in)
+static uint32_t send_pieces(struct world *w, const struct tvq_sg *sg, unsigned int n_out,
+			    unsigned int n_in)
 {
 	struct dl_req *r = &w->r;
 
@@ -59,9 +60,18 @@ static void set_header(struct world *w, uint32_t type, uint64_t sector)
 	*w->r.hdr = (struct virtio_blk_outhdr){ .type = type, .sector = sector };
 }
 
-#define HDR(w)	   { (w)->r.hdr_iova, 16 }
-#define STATUS(w)  { (w)->r.status_iova, 1 }
-#define DATA(w, n) { (w)->r.data_iova, n }
+#define HDR(w)                                                                                     \
+	{                                                                                          \
+		(w)->r.hdr_iova, 16                                                                \
+	}
+#define STATUS(w)                                                                                  \
+	{                                                                                          \
+		(w)->r.status_iova, 1                                                              \
+	}
+#define DATA(w, n)                                                                                 \
+	{                                                                                          \
+		(w)->r.data_iova, n                                                                \
+	}
 #define STATUS_OF(w) (*(volatile uint8_t *)(w)->r.status)
 
 /* Nothing came to the volume, and the next request works. */
@@ -84,7 +94,8 @@ static void request_without_a_writable_byte_is_used_and_not_done(void **state)
 
 		up(&w, packed);
 		set_header(&w, VIRTIO_BLK_T_OUT, 0);
-		assert_int_equal(send_pieces(&w, (struct tvq_sg[]){ HDR(&w), DATA(&w, 512) }, 2, 0), 0);
+		assert_int_equal(send_pieces(&w, (struct tvq_sg[]){ HDR(&w), DATA(&w, 512) }, 2, 0),
+				 0);
 		refused(&w, 0xa5);
 		down(&w);
 	}
@@ -124,10 +135,13 @@ static void header_and_data_may_be_cut_anywhere(void **state)
 			/* The header in two, then its rest and the data in one piece of memory. */
 			set_header(&w, VIRTIO_BLK_T_OUT, cut * 2);
 			memcpy(w.r.data - 16 + cut, (uint8_t *)w.r.hdr + cut, 16 - cut);
-			send_pieces(&w, (struct tvq_sg[]){ { w.r.hdr_iova, cut },
-					{ w.r.data_iova - 16 + cut, 16 - cut + 500 },
-					{ w.r.data_iova + 500, 1 },
-					{ w.r.data_iova + 501, 523 }, STATUS(&w) }, 4, 1);
+			send_pieces(&w,
+				    (struct tvq_sg[]){ { w.r.hdr_iova, cut },
+						       { w.r.data_iova - 16 + cut, 16 - cut + 500 },
+						       { w.r.data_iova + 500, 1 },
+						       { w.r.data_iova + 501, 523 },
+						       STATUS(&w) },
+				    4, 1);
 			assert_int_equal(STATUS_OF(&w), VIRTIO_BLK_S_OK);
 			assert_memory_equal(w.vol->data + cut * 1024, w.r.data, 1024);
 		}
@@ -153,7 +167,9 @@ static void status_is_the_last_writable_byte_wherever_that_lies(void **state)
 	assert_int_equal(w.r.data[512], VIRTIO_BLK_S_OK);
 	assert_int_equal(w.r.data[513], 0xa5);
 	/* First: it gets data, and the last byte of the data the status. */
-	assert_int_equal(send_pieces(&w, (struct tvq_sg[]){ HDR(&w), STATUS(&w), DATA(&w, 512) }, 1, 2), 513);
+	assert_int_equal(send_pieces(&w, (struct tvq_sg[]){ HDR(&w), STATUS(&w), DATA(&w, 512) }, 1,
+				     2),
+			 513);
 	assert_int_equal(STATUS_OF(&w), w.vol->data[512]);
 	assert_memory_equal(w.r.data, w.vol->data + 513, 511);
 	assert_int_equal(w.r.data[511], VIRTIO_BLK_S_OK);
@@ -175,8 +191,9 @@ static void pieces_of_no_length_are_as_good_as_none(void **state)
 	memset(w.vol->data, 0x77, 1024);
 	d = dl_alloc(&w.mem, sizeof(*d) * 9, 16, &iova);
 	for (i = 0; i < 9; i++)
-		d[i] = (struct vring_desc){ .addr = i == 1 ? w.r.hdr_iova : i == 7 ? w.r.status_iova :
-						    w.r.data_iova + (i == 5 ? 256 : 0),
+		d[i] = (struct vring_desc){ .addr = i == 1   ? w.r.hdr_iova
+						    : i == 7 ? w.r.status_iova
+							     : w.r.data_iova + (i == 5 ? 256 : 0),
 					    .len = lens[i],
 					    .flags = (i > 1 ? 2 : 0) | (i < 8 ? 1 : 0),
 					    .next = (uint16_t)(i + 1) };
@@ -208,9 +225,18 @@ static void range_beyond_the_end_or_off_a_block_is_an_io_error(void **state)
 		uint64_t sector;
 		uint32_t len;
 	} bad[] = {
-		{ SECTORS, 512 }, { SECTORS - 1, 1024 }, { SECTORS + 1, 0 }, { UINT64_MAX, 512 },
-		{ UINT64_MAX / 512, 512 }, { UINT64_MAX / 512 + 1, 512 }, { 1ull << 55, 512 },
-		{ (1ull << 55) + 1, 512 }, { 0, 511 }, { 0, 513 }, { 0, 1 }, { 0, CAPACITY },
+		{ SECTORS, 512 },
+		{ SECTORS - 1, 1024 },
+		{ SECTORS + 1, 0 },
+		{ UINT64_MAX, 512 },
+		{ UINT64_MAX / 512, 512 },
+		{ UINT64_MAX / 512 + 1, 512 },
+		{ 1ull << 55, 512 },
+		{ (1ull << 55) + 1, 512 },
+		{ 0, 511 },
+		{ 0, 513 },
+		{ 0, 1 },
+		{ 0, CAPACITY },
 	};
 	uint32_t types[] = { VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT };
 	struct world w;
@@ -221,13 +247,15 @@ static void range_beyond_the_end_or_off_a_block_is_an_io_error(void **state)
 	for (t = 0; t < 2; t++) {
 		for (i = 0; i < sizeof(bad) / sizeof(bad[0]) - 1; i++) {
 			set_header(&w, types[t], bad[i].sector);
-			send_pieces(&w, (struct tvq_sg[]){ HDR(&w), DATA(&w, bad[i].len), STATUS(&w) },
+			send_pieces(&w,
+				    (struct tvq_sg[]){ HDR(&w), DATA(&w, bad[i].len), STATUS(&w) },
 				    1 + t, 2 - t);
 			refused(&w, VIRTIO_BLK_S_IOERR);
 		}
 		/* All of it is not too much. */
 		set_header(&w, types[t], 0);
-		send_pieces(&w, (struct tvq_sg[]){ HDR(&w), DATA(&w, CAPACITY), STATUS(&w) }, 1 + t, 2 - t);
+		send_pieces(&w, (struct tvq_sg[]){ HDR(&w), DATA(&w, CAPACITY), STATUS(&w) }, 1 + t,
+			    2 - t);
 		assert_int_equal(STATUS_OF(&w), VIRTIO_BLK_S_OK);
 		atomic_store(&w.vol->requests, 0);
 	}
@@ -236,7 +264,8 @@ static void range_beyond_the_end_or_off_a_block_is_an_io_error(void **state)
 
 static void unknown_types_are_unsupported(void **state)
 {
-	static const uint32_t types[] = { 2, 3, 5, 6, 7, 9, 10, 12, 14, 15, 24, 0x80000000, UINT32_MAX };
+	static const uint32_t types[] = { 2,  3,  5,  6,  7,	      9,	 10,
+					  12, 14, 15, 24, 0x80000000, UINT32_MAX };
 	struct world w;
 	unsigned int i;
 
@@ -250,11 +279,13 @@ static void unknown_types_are_unsupported(void **state)
 	down(&w);
 }
 
-static uint8_t ranges(struct world *w, uint32_t type, uint64_t sector, uint32_t n, uint32_t flags, uint32_t len)
+static uint8_t ranges(struct world *w, uint32_t type, uint64_t sector, uint32_t n, uint32_t flags,
+		      uint32_t len)
 {
 	struct virtio_blk_discard_write_zeroes *range = (void *)w->r.data;
 
-	range[0] = range[1] = (struct virtio_blk_discard_write_zeroes){ .sector = sector, .num_sectors = n,
+	range[0] = range[1] = (struct virtio_blk_discard_write_zeroes){ .sector = sector,
+									.num_sectors = n,
 									.flags = flags };
 	set_header(w, type, 0);
 	send_pieces(w, (struct tvq_sg[]){ HDR(w), DATA(w, len), STATUS(w) }, 2, 1);
@@ -311,8 +342,13 @@ static void get_id_fills_what_there_is_room_for(void **state)
 
 		set_header(&w, VIRTIO_BLK_T_GET_ID, 0);
 		memset(w.r.data, 0xa5, 1024);
-		send_pieces(&w, (struct tvq_sg[]){ HDR(&w), DATA(&w, rooms[i] / 2),
-			    { w.r.data_iova + rooms[i] / 2, rooms[i] - rooms[i] / 2 }, STATUS(&w) }, 1, 3);
+		send_pieces(&w,
+			    (struct tvq_sg[]){
+				    HDR(&w),
+				    DATA(&w, rooms[i] / 2),
+				    { w.r.data_iova + rooms[i] / 2, rooms[i] - rooms[i] / 2 },
+				    STATUS(&w) },
+			    1, 3);
 		assert_int_equal(STATUS_OF(&w), VIRTIO_BLK_S_OK);
 		assert_memory_equal(w.r.data, id, n);
 		for (k = n; k < 1024; k++)
@@ -365,8 +401,10 @@ static void read_only_device_writes_nothing(void **state)
 	struct world w;
 
 	(void)state;
-	up_with(&w, false, 0, BIT(32) | BIT(33) | BIT(28) | BIT(29) | BIT(VIRTIO_BLK_F_RO) |
-		BIT(VIRTIO_BLK_F_DISCARD) | BIT(VIRTIO_BLK_F_WRITE_ZEROES), false);
+	up_with(&w, false, 0,
+		BIT(32) | BIT(33) | BIT(28) | BIT(29) | BIT(VIRTIO_BLK_F_RO) |
+			BIT(VIRTIO_BLK_F_DISCARD) | BIT(VIRTIO_BLK_F_WRITE_ZEROES),
+		false);
 	w.r.len = 512;
 	assert_int_equal(dl_io(&w.q, &w.r, VIRTIO_BLK_T_OUT, 0), VIRTIO_BLK_S_IOERR);
 	assert_int_equal(ranges(&w, VIRTIO_BLK_T_DISCARD, 0, 8, 0, 16), VIRTIO_BLK_S_IOERR);
@@ -388,7 +426,8 @@ static void write_is_stable_where_there_is_no_flush_or_no_write_back(void **stat
 		w.r.len = 512;
 		dl_io(&w.q, &w.r, VIRTIO_BLK_T_OUT, 0);
 		assert_int_equal(atomic_exchange(&w.vol->fua, 0), i == 2);
-		assert_int_equal(ranges(&w, VIRTIO_BLK_T_WRITE_ZEROES, 0, 8, 0, 16), VIRTIO_BLK_S_OK);
+		assert_int_equal(ranges(&w, VIRTIO_BLK_T_WRITE_ZEROES, 0, 8, 0, 16),
+				 VIRTIO_BLK_S_OK);
 		assert_int_equal(atomic_exchange(&w.vol->fua, 0), i == 2);
 		for (on = 0; on < 2; on++) {
 			struct tvq_seq *s = tvq_seq_new(w.l.client, w.id);
@@ -429,8 +468,7 @@ static unsigned int marked(struct logged *g)
 
 	tvq_drv_ring_areas(g->w.q.ring, &desc, &driver, &device);
 	return dirty(g, g->w.r.hdr_iova) | dirty(g, g->w.r.data_iova) << 1 |
-	       dirty(g, g->w.r.status_iova) << 2 |
-	       dirty(g, g->w.q.packed ? desc : device) << 3;
+	       dirty(g, g->w.r.status_iova) << 2 | dirty(g, g->w.q.packed ? desc : device) << 3;
 }
 
 /* Pages that a guest must find marked when it is moved, and no others. */
@@ -513,7 +551,9 @@ static void buffer_may_cross_from_one_region_into_the_next(void **state)
 	for (i = 1; i < 2048; i += 409) {
 		set_header(&w, VIRTIO_BLK_T_IN, 0);
 		/* The status byte too may be the first of the second region. */
-		assert_int_equal(send_pieces(&w, (struct tvq_sg[]){ HDR(&w), { end - i, 2049 } }, 1, 1), 2049);
+		assert_int_equal(send_pieces(&w, (struct tvq_sg[]){ HDR(&w), { end - i, 2049 } }, 1,
+					     1),
+				 2049);
 		assert_memory_equal(w.mem.va + w.mem.size - i, w.vol->data, i);
 		assert_memory_equal(second, w.vol->data + i, 2048 - i);
 		assert_int_equal(second[2048 - i], VIRTIO_BLK_S_OK);

@@ -133,7 +133,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(grown_device_tells_its_driver_and_serves_the_new_part_at_once),
 		cmocka_unit_test(device_told_to_be_larger_than_its_volume_ends_where_that_does),
-		cmocka_unit_test(resize_before_driver_ok_changes_the_generation_without_an_interrupt),
+		cmocka_unit_test(
+			resize_before_driver_ok_changes_the_generation_without_an_interrupt),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

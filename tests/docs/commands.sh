@@ -1,0 +1,81 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# The commands that README.md and docs/howto-vm-disks.md show can be typed as they stand there, in that
+# order, and say what they are said to say: commands.sh BUILD
+#
+# Those for QEMU are left to the system tests, make's to check.sh. Files and sockets are in a folder of
+# the test's own instead of /tmp and /srv, and so is the control socket.
+set -eu
+
+build=$(cd "${1:?usage: commands.sh BUILD}" && pwd)
+cd "$(dirname "$0")/../.."
+tmp=$(mktemp -d)
+daemon='' failed=0 done=0
+trap 'stop; rm -rf "$tmp"' EXIT
+
+for program in tvqd tvqctl; do
+	printf '#!/bin/sh\nexec "%s" --control "%s" "$@"\n' "$build/bin/$program" \
+		"$tmp/control.sock" >"$tmp/$program"
+	chmod +x "$tmp/$program"
+done
+PATH=$tmp:$PATH
+
+stop() {
+	[ -z "$daemon" ] || kill "$daemon" || true
+	[ -z "$daemon" ] || wait "$daemon" || true
+	daemon=''
+}
+
+start() {
+	stop
+	tvqd 2>"$tmp/log" &
+	daemon=$!
+	for _ in {1..100}; do
+		! grep -q '^tvqd: ready' "$tmp/log" || return 0
+		sleep 0.1
+	done
+	echo "tvqd did not start:"
+	cat "$tmp/log"
+	exit 1
+}
+
+here() { sed "s|build/bin/||g; s|/tmp/|$tmp/|g; s|/srv/|$tmp/|g" <<<"$1"; }
+
+fail() {
+	failed=$((failed + 1))
+	echo "$1: $2"
+	sed 's/^/    /' "$tmp/said"
+}
+
+# What is indented, continued lines joined; then what is quoted in running text, but placeholders.
+shown() {
+	sed -n 's/^    //p' "$1" | sed -e ':more' -e '/\\$/N; s/ *\\\n */ /; t more'
+	tr '\n' ' ' <"$1" | tr '`' '\n' | tr -s ' ' | sed -n '/ [A-Z]*$/d; /^tvqctl ./p'
+}
+
+try() {
+	local file=$1 line=$2
+	case $line in
+	'tvqd &' | 'build/bin/tvqd &') start ;;
+	qemu-system* | make* | kill*) return 0 ;;
+	*trace) timeout 1 tvqctl trace >"$tmp/said" 2>&1 || [ $? = 124 ] || fail "$file" "$line" ;;
+	*tvqctl\ * | truncate\ * | mkfs*)
+		bash -c "$(here "$line")" >"$tmp/said" 2>&1 </dev/null || fail "$file" "$line" ;;
+	*:\ *) grep -qxF "$(here "$line")" "$tmp/said" || fail "$file" "is not said: $line" ;;
+	*) : >"$tmp/said"; fail "$file" "this test does not know what to do with: $line" ;;
+	esac
+	done=$((done + 1))
+}
+
+mkdir "$tmp/images"
+for file in README.md docs/howto-vm-disks.md; do
+	shown "$file" >"$tmp/lines"
+	while IFS= read -r line; do
+		try "$file" "$line"
+	done <"$tmp/lines"
+	[ -n "$daemon" ] || { echo "$file starts no tvqd"; failed=$((failed + 1)); }
+	stop
+done
+echo "$done commands, $failed failed"
+[ "$failed" = 0 ]
