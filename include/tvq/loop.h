@@ -80,6 +80,14 @@ struct io_uring_sqe *tvq_loop_sqe(struct tvq_loop *l, struct tvq_io *io);
 int tvq_loop_signal(struct tvq_loop *l, int fd);
 
 /*
+ * File I/O begins, and has completed: while there is any, a loop that polls and finds nothing waits for it
+ * in the kernel, for short times, so that the kernel gets the CPU to complete it. Each start has its end;
+ * watches and the like are not counted.
+ */
+void tvq_loop_io_started(struct tvq_loop *l);
+void tvq_loop_io_ended(struct tvq_loop *l);
+
+/*
  * A descriptor that is watched, edge-triggered; it is never read here. The descriptor stays the
  * caller's and must stay open until tvq_watch_stop() has completed.
  */

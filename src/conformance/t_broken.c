@@ -169,46 +169,59 @@ static void table_whose_next_is_outside(struct ring *r)
 
 #define AVAIL (1u << 7)
 
+/* The first descriptor, at which the device may be looking: its flags come with the rest. */
+static void put_first(struct ring *r, uint64_t addr, uint32_t len, uint16_t id, uint16_t flags)
+{
+	uint8_t d[16];
+	uint64_t word;
+
+	put(d, addr, len, id, flags);
+	memcpy(r->desc, d, 8);
+	memcpy(&word, d + 8, 8);
+	__atomic_store_n((uint64_t *)(void *)(r->desc + 8), word, __ATOMIC_RELEASE);
+}
+
 static void p_readable_behind_writable(struct ring *r)
 {
 	put(r->desc + 16, r->buf, 16, 0, AVAIL);
-	put(r->desc, r->buf + 512, 513, 0, AVAIL | WRITE | NEXT);
+	put_first(r, r->buf + 512, 513, 0, AVAIL | WRITE | NEXT);
 }
 
 static void p_id_out_of_range(struct ring *r)
 {
 	put(r->desc + 16, r->buf + 512, 513, SIZE, AVAIL | WRITE);
-	put(r->desc, r->buf, 16, SIZE, AVAIL | NEXT);
+	put_first(r, r->buf, 16, SIZE, AVAIL | NEXT);
 }
 
 static void p_chain_longer_than_the_ring(struct ring *r)
 {
-	for (unsigned int i = SIZE; i-- > 0;)
+	for (unsigned int i = SIZE; i-- > 1;)
 		put(r->desc + 16 * i, r->buf, 16, 0, AVAIL | NEXT);
+	put_first(r, r->buf, 16, 0, AVAIL | NEXT);
 }
 
 static void p_buffer_that_is_not_mapped(struct ring *r)
 {
 	put(r->desc + 16, 1ull << 46, 513, 0, AVAIL | WRITE);
-	put(r->desc, r->buf, 16, 0, AVAIL | NEXT);
+	put_first(r, r->buf, 16, 0, AVAIL | NEXT);
 }
 
 static void p_table_of_bad_length(struct ring *r)
 {
-	put(r->desc, r->table, 17, 0, AVAIL | INDIRECT);
+	put_first(r, r->table, 17, 0, AVAIL | INDIRECT);
 }
 
 static void p_table_in_a_table(struct ring *r)
 {
 	put(r->table_mem, r->table, 16, 0, INDIRECT);
-	put(r->desc, r->table, 16, 0, AVAIL | INDIRECT);
+	put_first(r, r->table, 16, 0, AVAIL | INDIRECT);
 }
 
 static void p_table_with_a_next(struct ring *r)
 {
 	put(r->table_mem, r->buf, 16, 0, 0);
 	put(r->desc + 16, r->buf + 512, 513, 0, AVAIL | WRITE);
-	put(r->desc, r->table, 16, 0, AVAIL | INDIRECT | NEXT);
+	put_first(r, r->table, 16, 0, AVAIL | INDIRECT | NEXT);
 }
 
 struct rule {

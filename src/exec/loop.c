@@ -8,6 +8,12 @@
  * memory, so a turn that finds nothing costs two loads. The thread sleeps in the wait for a
  * completion, with the next timer as the wait's timeout, and nowhere else.
  *
+ * Polling while file I/O is under way: the kernel may want this very CPU to finish it (what follows
+ * a direct write runs in a worker thread, on the CPU that the disk interrupts), and a thread that
+ * never sleeps holds that up for milliseconds. So a loop that has I/O under way and has found
+ * nothing for some turns waits in the kernel, for a completion or IO_WAIT_NS. The bound is what a
+ * new request or a message waits at most, since nobody knows that it would have to wake us.
+ *
  * Waking it from another thread: an eventfd that the ring watches. It is never read; the watch is
  * edge-triggered, and each write is an edge.
  *
@@ -36,6 +42,9 @@
 #define SQ_ENTRIES 256
 #define CQ_ENTRIES 4096
 
+#define IO_WAIT_TURNS 64
+#define IO_WAIT_NS    20000
+
 struct tvq_loop {
 	struct tvq_exec exec;
 	struct io_uring ring;
@@ -45,6 +54,8 @@ struct tvq_loop {
 	struct tvq_watch wake;
 	struct tvq_signaller *signaller;
 	atomic_bool stop;
+	unsigned int io_under_way;
+	unsigned int idle_turns; /* up to IO_WAIT_TURNS, in a row */
 	int cpu;
 	char name[16];
 	pthread_t thread;
@@ -206,6 +217,16 @@ int tvq_loop_signal(struct tvq_loop *l, int fd)
 	return tvq_signaller_send(l->signaller, fd);
 }
 
+void tvq_loop_io_started(struct tvq_loop *l)
+{
+	l->io_under_way++;
+}
+
+void tvq_loop_io_ended(struct tvq_loop *l)
+{
+	l->io_under_way--;
+}
+
 /* True where completions wait for this thread to enter the kernel. */
 static bool must_enter(const struct tvq_loop *l)
 {
@@ -257,6 +278,22 @@ static void wait_for_events(struct tvq_loop *l, uint64_t when)
 	io_uring_submit_and_wait_timeout(&l->ring, &cqe, 1, timeout, NULL);
 }
 
+/* After a turn that found nothing while there is something to poll. */
+static void wait_for_io(struct tvq_loop *l)
+{
+	struct __kernel_timespec ts = { .tv_nsec = IO_WAIT_NS };
+	struct io_uring_cqe *cqe;
+
+	if (!l->io_under_way)
+		return;
+	if (l->idle_turns < IO_WAIT_TURNS) {
+		l->idle_turns++;
+		return;
+	}
+	bind_ring(l);
+	io_uring_submit_and_wait_timeout(&l->ring, &cqe, 1, &ts, NULL);
+}
+
 unsigned int tvq_loop_turn(struct tvq_loop *l, bool wait)
 {
 	unsigned int done;
@@ -274,8 +311,12 @@ unsigned int tvq_loop_turn(struct tvq_loop *l, bool wait)
 			return 0;
 		}
 	}
+	if (done)
+		l->idle_turns = 0;
 	if (io_uring_sq_ready(&l->ring))
 		submit(l);
+	else if (!done && wait)
+		wait_for_io(l);
 	return done;
 }
 

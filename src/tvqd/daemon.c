@@ -249,6 +249,7 @@ void tvqd_free(struct tvqd *d)
 	if (d->pool)
 		tvq_volume_pool_free(d->pool);
 	stop_loops(d);
+	tvq_volume_settle(); /* images that a pool made are unlinked before the process is gone */
 	tvqd_devices_fini(&d->devices);
 	free(d);
 }

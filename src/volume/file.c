@@ -116,6 +116,7 @@ static struct tvq_file *file_of(const struct file_req *r)
 
 static struct io_uring_sqe *req_sqe(struct file_req *r)
 {
+	tvq_loop_io_started(r->fc->loop);
 	return tvq_loop_sqe(r->fc->loop, &r->io);
 }
 
@@ -506,6 +507,7 @@ static void req_io(struct tvq_io *io, int res, bool more)
 	struct file_req *r = tvq_volume_of(io, struct file_req, io);
 
 	(void)more;
+	tvq_loop_io_ended(r->fc->loop);
 	if ((res == -EINTR || res == -EAGAIN) && r->retries++ < MAX_RETRIES)
 		req_again(r);
 	else if (r->step == STEP_MOVE)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # tvq-conformance --list and docs/transportq.md have the same requirements, each once, in order;
-# every test that the list names is in the tree, and every requirement has one but those named below.
+# every test that the list names is in the tree, and every requirement has one but those below.
 #
 # requirements.sh BUILD. Output: TAP.
 set -eu

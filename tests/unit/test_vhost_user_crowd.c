@@ -69,12 +69,12 @@ static void refused_messages_without_end_do_not_fill_the_log(void **state)
 
 	(void)state;
 	arena_for(&cfg);
-	prepare(TO_MEMORY);
 	lab_time_factor = 0;
+	prepare(TO_MEMORY);
 	for (i = 0; i < 200; i++)
 		assert_int_equal(front_ask(&front, VU_REM_MEM_REG, &none, sizeof(none), NULL, 0),
 				 1);
-	assert_in_range(lines_with("disk7: "), 1, 20);
+	assert_int_equal(lines_with("disk7: "), 20);
 	lab_time_factor = 1;
 	serves_the_next();
 	assert_true(lab_logged("lines before this one were left out"));
@@ -257,6 +257,8 @@ static void a_running_ring_goes_on_at_its_new_addresses(void **state)
 
 		arena();
 		front.features |= formats[i];
+		/* Indirect tables would stay where they are. */
+		front.features &= ~BIT(VIRTIO_RING_F_INDIRECT_DESC);
 		prepare(TO_END);
 		write_and_read_back(&front, 0, 1);
 		fd = memfd_create("ring", MFD_CLOEXEC);
