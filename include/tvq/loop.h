@@ -27,8 +27,9 @@ struct tvq_loop_cfg {
 
 /*
  * *err gets a negative errno where NULL is returned, and a line is logged. -EPERM: the system forbids
- * io_uring; the line names the sysctl. -EAGAIN: fs.aio-max-nr is used up. Any thread: the loop belongs to the one that first runs it, or
- * that prepares more than 256 entries (watches, I/O) before it runs, and to that one for ever.
+ * io_uring; the line names the sysctl. -EAGAIN: fs.aio-max-nr is used up. Any thread: the loop
+ * belongs to the one that first runs it, or that prepares more than 256 entries (watches, I/O)
+ * before it runs, and to that one for ever.
  */
 struct tvq_loop *tvq_loop_new(const struct tvq_loop_cfg *cfg, int *err);
 /*

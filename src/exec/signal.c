@@ -75,9 +75,9 @@ static struct tvq_signaller *make(int *err)
 	*err = -errno;
 	tvq_log(&tvq_os_host, TVQ_LOG_ERR, "cannot make an AIO context (io_setup): %s%s",
 		strerror(errno),
-		errno == EAGAIN ? "; raise the sysctl fs.aio-max-nr" :
-		errno == ENOSYS ? "; the kernel needs CONFIG_AIO" :
-				  "");
+		errno == EAGAIN	  ? "; raise the sysctl fs.aio-max-nr"
+		: errno == ENOSYS ? "; the kernel needs CONFIG_AIO"
+				  : "");
 	tvq_os_host.free(s, sizeof(*s));
 	return NULL;
 }

@@ -49,8 +49,8 @@
 /* How long a connection may stay without a first message, or with half a one. */
 #define VU_HALF_OPEN_MS	     10000
 #define VU_ACCEPT_RETRY_NS   (1000 * VU_MSEC)
-/* Lines of log that one device may write at once, and how long it takes to earn another: a front end
- * can make as many failures as it likes, and fill a disk with them. */
+/* Lines of log that one device may write at once, and how long it takes to earn another: a front
+ * end can make as many failures as it likes, and fill a disk with them. */
 #define VU_LOG_BURST	     20
 #define VU_LOG_EVERY_NS	     (5000 * VU_MSEC)
 /* Messages handled in one turn of the executor. */
@@ -254,8 +254,8 @@ static inline uint64_t vu_now(const struct tvq_vhost_user *p)
 }
 
 /* present.c */
-/* One line that names the device, unless it has written too many (VU_LOG_BURST); the next one that is
- * written says how many were left out. */
+/* One line that names the device, unless it has written too many (VU_LOG_BURST); the next one that
+ * is written says how many were left out. */
 void vu_say(struct tvq_vhost_user *p, enum tvq_log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* The connection has ended and is freed: listens to the next, or ends. */

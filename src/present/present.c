@@ -143,8 +143,8 @@ static bool may_log(struct tvq_vhost_user *p)
 	uint64_t earned = (vu_now(p) - p->log_since) / VU_LOG_EVERY_NS;
 
 	p->log_since += earned * VU_LOG_EVERY_NS;
-	p->log_lines = earned < VU_LOG_BURST - p->log_lines ? p->log_lines + (unsigned int)earned :
-							      VU_LOG_BURST;
+	p->log_lines = earned < VU_LOG_BURST - p->log_lines ? p->log_lines + (unsigned int)earned
+							    : VU_LOG_BURST;
 	if (p->log_lines) {
 		p->log_lines--;
 		return true;
@@ -192,8 +192,8 @@ static void cannot_accept(struct tvq_vhost_user *p, int err)
 		vu_say(p, TVQ_LOG_ERR, ": cannot accept a connection, tries on: %s%s",
 		       strerror(err),
 		       limit ? " (raise the limit of open files: LimitNOFILE= of the service, "
-			       "ulimit -Hn)" :
-			       "");
+			       "ulimit -Hn)"
+			     : "");
 	p->starved = true;
 	tvq_timer_set(p->bus->exec, &p->retry, vu_now(p) + VU_ACCEPT_RETRY_NS);
 }

@@ -68,7 +68,7 @@ static int set_position(struct tvq_ring *r, const struct tvq_ring_cfg *cfg)
 int tvq_ring_start(struct tvq_ring *r, const struct tvq_ring_cfg *cfg, struct tvq_dma_view *view,
 		   struct tvq_dma_view *inflight_view)
 {
-	int err;
+	int err, position;
 
 	memset(r, 0, sizeof(*r));
 	if (!tvq_ring_size_ok(cfg->packed, cfg->size))
@@ -88,14 +88,16 @@ int tvq_ring_start(struct tvq_ring *r, const struct tvq_ring_cfg *cfg, struct tv
 	r->desc_iova = cfg->desc;
 	r->driver_iova = cfg->driver;
 	r->device_iova = cfg->device;
-	err = set_position(r, cfg);
-	if (err)
-		return err;
+	position = set_position(r, cfg);
+	if (position && !cfg->inflight_size)
+		return position;
 	err = find_areas(r);
 	if (err || !cfg->inflight_size)
 		return err;
 	r->inflight_view = inflight_view;
-	return tvq_inflight_start(r, cfg);
+	err = tvq_inflight_start(r, cfg);
+	/* An area that was in use says where the ring is, whatever cfg says (TQ-131). */
+	return err || r->first_signal ? err : position;
 }
 
 int tvq_ring_remap(struct tvq_ring *r)

@@ -19,6 +19,8 @@
 #define BATCH 32
 #define BATCH_LARGE 4		/* after a turn that moved more than TURN_BYTES */
 #define TURN_BYTES (1u << 20)
+/* Most data of one request: a volume may move it within one turn. Far above what drivers send. */
+#define BLK_MAX_BYTES (32u << 20)
 #define POOL_CHUNK 64
 #define POOL_MAX 1024
 
@@ -327,7 +329,7 @@ static int parse_read(struct blk_queue *q, struct blk_req *r, uint64_t sector)
 {
 	uint32_t len = r->chain.in_len - 1;
 
-	if (!in_range(q, sector, len))
+	if (len > BLK_MAX_BYTES || !in_range(q, sector, len))
 		return BLK_S_IOERR;
 	r->v.op = TVQ_VREQ_READ;
 	r->v.offset = sector * TVQ_SECTOR_SIZE;
@@ -342,7 +344,7 @@ static int parse_write(struct blk_queue *q, struct blk_req *r, uint64_t sector, 
 {
 	uint32_t len = r->chain.out_len - sizeof(struct blk_header);
 
-	if (q->read_only || !in_range(q, sector, len))
+	if (q->read_only || len > BLK_MAX_BYTES || !in_range(q, sector, len))
 		return BLK_S_IOERR;
 	r->v.op = TVQ_VREQ_WRITE;
 	if (atomic_load_explicit(&q->blk->write_through, memory_order_acquire))
@@ -525,7 +527,7 @@ static int blk_enter(struct tvq_vq *vq)
 		return -ENOMEM;
 	q->blk = b;
 	q->vq = vq;
-	q->batch = BATCH;
+	q->batch = BATCH_LARGE;	/* until it is known how much its requests move */
 	q->pool = pool_of(vq->worker);
 	if (!q->pool)
 		err = -ENOMEM;

@@ -65,7 +65,7 @@ static void every_queue_has_its_own_ring_kick_and_call(void **state)
 	end(&r);
 }
 
-/* TQ-151 */
+/* TQ-062 TQ-151 */
 static void features_that_are_not_for_it_are_hidden_from_the_front_end(void **state)
 {
 	static const unsigned int hidden[] = { 33, 37, 38, 41, 48, 49 };
