@@ -81,9 +81,9 @@ struct io_uring_sqe *tvq_loop_sqe(struct tvq_loop *l, struct tvq_io *io);
 int tvq_loop_signal(struct tvq_loop *l, int fd);
 
 /*
- * File I/O begins, and has completed: while there is any, a loop that polls and finds nothing waits for it
- * in the kernel, for short times, so that the kernel gets the CPU to complete it. Each start has its end;
- * watches and the like are not counted.
+ * File I/O that the kernel completes on a thread of its own begins, and has completed: while there is any, a loop that polls and finds nothing
+ * waits for it in the kernel, for short times, so that the kernel gets the CPU to complete it. Each
+ * start has its end; watches and the like are not counted.
  */
 void tvq_loop_io_started(struct tvq_loop *l);
 void tvq_loop_io_ended(struct tvq_loop *l);
@@ -124,6 +124,7 @@ struct tvq_job {
 /*
  * Never fails: without a thread to be had the job runs in place (done is called on the executor all
  * the same). Any thread. Jobs run in no particular order; j is the poster's until done is called.
+ * e NULL: nobody waits for it, done is not called, and run may free j.
  */
 void tvq_job_post(struct tvq_exec *e, struct tvq_job *j);
 

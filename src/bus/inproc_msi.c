@@ -19,10 +19,10 @@
 struct inproc_msi {
 	struct tvq_msi_target target;
 	const struct tvq_os *os;
-	atomic_uint refs;		/* the table, interrupts that use it */
+	atomic_uint refs; /* the table, interrupts that use it */
 	uint32_t slot, data;
 	int fd;
-	bool failed;			/* said so already */
+	bool failed; /* said so already */
 };
 
 static void drop(struct inproc_msi *m)

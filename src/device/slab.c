@@ -6,12 +6,12 @@
  * The first slab is small and each further one as large as all before it, until they are BLOCK
  * bytes: the size that tvq_os.alloc makes one huge page of. Slabs with a free object are on the
  * class's list, the one that was freed into last first, since its lines are in the cache. An empty
- * slab goes back to the system, but for one of each class: what is created and destroyed in turns must not
- * make and end a slab each time.
+ * slab goes back to the system, but for one of each class: what is created and destroyed in turns
+ * must not make and end a slab each time.
  *
- * A piece is an odd number of cache lines: the first lines of all objects, which everybody looks at,
- * then spread over all sets of a cache. Behind the object it has a trailer, which says what slab it
- * is of, and links the free ones. AddressSanitizer sees a free object as memory that is not ours.
+ * A piece is an odd number of cache lines: the first lines of all objects, which everybody looks
+ * at, then spread over all sets of a cache. Behind the object it has a trailer, which says what
+ * slab it is of, and links the free ones. AddressSanitizer sees a free object as memory that is not ours.
  */
 #include <stdbool.h>
 

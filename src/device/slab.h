@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Memory for many objects of few sizes, out of large blocks: tens of thousands of managed devices lie
- * in some tens of pages of 2 MiB, so that a command to any of them finds its address translation in
- * the processor. Control executor only; freestanding.
+ * Memory for many objects of few sizes, out of large blocks: tens of thousands of managed devices
+ * lie in some tens of pages of 2 MiB, so that a command to any of them finds its address
+ * translation in the processor. Control executor only; freestanding.
  */
 #ifndef TVQ_DEVICE_SLAB_H
 #define TVQ_DEVICE_SLAB_H

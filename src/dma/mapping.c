@@ -15,12 +15,16 @@
  * A lost mapping is replaced as a whole, by one mmap over it. Page by page would let a peer that
  * truncates its memory use up the process' mappings (vm.max_map_count), two for each page that is
  * touched.
+ *
+ * The end. Where the peer is gone, ours is the last mapping of its memory, and taking it down frees
+ * that: 0.2 s and more for each GiB. A large one is left to a thread for blocking work.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -29,11 +33,14 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <tvq/loop.h>
 #include <tvq/mapping.h>
 
 #include "bus_error.h"
 
 #define BUCKETS 1024
+/* From here on a mapping takes long to take down (bytes; some milliseconds). */
+#define LARGE	(16u << 20)
 
 /* What is mapped. Compared as bytes: no padding, zeroed where a member has no meaning. */
 struct key {
@@ -54,6 +61,7 @@ struct file_mapping {
 	size_t size;
 	uint8_t *va; /* what was asked for */
 	struct tvq_bus_slot *slot;
+	struct tvq_job end;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -89,6 +97,15 @@ static void take_out(struct file_mapping *f)
 	*p = f->next;
 }
 
+static void take_down(struct tvq_job *j)
+{
+	struct file_mapping *f =
+		(struct file_mapping *)((char *)j - offsetof(struct file_mapping, end));
+
+	munmap(f->base, f->size);
+	free(f);
+}
+
 static void file_mapping_put(struct tvq_mapping *m)
 {
 	struct file_mapping *f = (struct file_mapping *)m;
@@ -103,8 +120,11 @@ static void file_mapping_put(struct tvq_mapping *m)
 	tvq_bus_slot_clear(f->slot);
 	living--;
 	pthread_mutex_unlock(&lock);
-	munmap(f->base, f->size);
-	free(f);
+	f->end.run = take_down;
+	if (f->size >= LARGE)
+		tvq_job_post(NULL, &f->end);
+	else
+		take_down(&f->end);
 }
 
 /*

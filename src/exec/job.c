@@ -65,11 +65,15 @@ static void *job_thread(void *arg)
 
 	pthread_mutex_lock(&pool.lock);
 	while ((j = next_job())) {
+		struct tvq_exec *e = j->exec;
+
 		pthread_mutex_unlock(&pool.lock);
 		j->run(j);
 		pthread_mutex_lock(&pool.lock);
-		/* With the lock held, for tvq_job_settle(). done may free j at once. */
-		tvq_exec_post(j->exec, &j->msg);
+		/* With the lock held, for tvq_job_settle(). done may free j at once; without an
+		 * executor run may have. */
+		if (e)
+			tvq_exec_post(e, &j->msg);
 	}
 	pool.threads--;
 	pthread_mutex_unlock(&pool.lock);
@@ -118,7 +122,8 @@ void tvq_job_post(struct tvq_exec *e, struct tvq_job *j)
 	pthread_mutex_unlock(&pool.lock);
 	if (!queued) {
 		j->run(j);
-		tvq_exec_post(e, &j->msg);
+		if (e)
+			tvq_exec_post(e, &j->msg);
 	}
 }
 

@@ -114,9 +114,19 @@ static struct tvq_file *file_of(const struct file_req *r)
 	return tvq_volume_of(r->fc->ch.volume, struct tvq_file, v);
 }
 
+/*
+ * Writes and what follows them may end in a thread of the kernel that wants this very CPU; reads end in an
+ * interrupt, and a wait in between would only cost them time.
+ */
+static bool needs_the_cpu(struct file_req *r)
+{
+	return vreq_of(r)->op != TVQ_VREQ_READ;
+}
+
 static struct io_uring_sqe *req_sqe(struct file_req *r)
 {
-	tvq_loop_io_started(r->fc->loop);
+	if (needs_the_cpu(r))
+		tvq_loop_io_started(r->fc->loop);
 	return tvq_loop_sqe(r->fc->loop, &r->io);
 }
 
@@ -507,7 +517,8 @@ static void req_io(struct tvq_io *io, int res, bool more)
 	struct file_req *r = tvq_volume_of(io, struct file_req, io);
 
 	(void)more;
-	tvq_loop_io_ended(r->fc->loop);
+	if (needs_the_cpu(r))
+		tvq_loop_io_ended(r->fc->loop);
 	if ((res == -EINTR || res == -EAGAIN) && r->retries++ < MAX_RETRIES)
 		req_again(r);
 	else if (r->step == STEP_MOVE)

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# The commands that README.md and docs/howto-vm-disks.md show can be typed as they stand there, in that
-# order, and say what they are said to say: commands.sh BUILD
+# The commands that README.md and docs/howto-vm-disks.md show can be typed as they stand there, in
+# that order, and say what they are said to say: commands.sh BUILD
 #
-# Those for QEMU are left to the system tests, make's to check.sh. Files and sockets are in a folder of
-# the test's own instead of /tmp and /srv, and so is the control socket.
+# Those for QEMU are left to the system tests, make's to check.sh. Files and sockets are in a folder
+# of the test's own instead of /tmp and /srv, and so is the control socket.
 set -eu
 
 build=$(cd "${1:?usage: commands.sh BUILD}" && pwd)

@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -473,6 +474,43 @@ static void polling_loop_sees_completions_without_sleeping(void **state)
 	close(fd[1]);
 }
 
+/* How often this thread has gone to sleep. */
+static long sleeps(void)
+{
+	struct rusage u;
+
+	assert_int_equal(getrusage(RUSAGE_THREAD, &u), 0);
+	return u.ru_nvcsw;
+}
+
+static void polling_loop_gives_the_cpu_away_while_file_io_is_under_way_and_only_then(void **state)
+{
+	struct tvq_loop *l = new_loop(UINT64_MAX);
+	struct tvq_poller idle = { .poll = nothing, .arm = no_work };
+	long before = sleeps();
+
+	(void)state;
+	tvq_poller_activate(tvq_loop_exec(l), &idle);
+	for (unsigned int i = 0; i < 300; i++)
+		tvq_loop_turn(l, true);
+	assert_int_equal(sleeps(), before);
+	tvq_loop_io_started(l);
+	/* A caller that does not want to wait does not. */
+	for (unsigned int i = 0; i < 300; i++)
+		tvq_loop_turn(l, false);
+	assert_int_equal(sleeps(), before);
+	for (unsigned int i = 0; i < 300; i++)
+		tvq_loop_turn(l, true);
+	assert_true(sleeps() >= before + 100);
+	tvq_loop_io_ended(l);
+	before = sleeps();
+	for (unsigned int i = 0; i < 300; i++)
+		tvq_loop_turn(l, true);
+	assert_int_equal(sleeps(), before);
+	tvq_poller_remove(&idle);
+	tvq_loop_free(l);
+}
+
 /*
  * The program runs itself for this: after seccomp's strict mode any system call but read, write and
  * exit ends it. Turns with and without a message.
@@ -678,6 +716,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(sleeping_loop_wakes_for_its_timer_and_not_before_it_is_due),
 		cmocka_unit_test(more_entries_than_the_queue_holds_all_complete),
 		cmocka_unit_test(polling_loop_sees_completions_without_sleeping),
+		cmocka_unit_test(
+			polling_loop_gives_the_cpu_away_while_file_io_is_under_way_and_only_then),
 		cmocka_unit_test(polling_turn_without_kernel_work_makes_no_system_call),
 		cmocka_unit_test(loop_with_ten_thousand_idle_watches_does_not_run),
 		cmocka_unit_test(jobs_run_on_other_threads_and_complete_on_the_executor),

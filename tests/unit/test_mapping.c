@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -544,6 +545,59 @@ static void bus_errors_of_others_go_where_they_went_before(void **state)
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 8);
 }
 
+/* The first line of a file of /proc/self with these words in it. */
+static bool find_line(const char *path, const char *words, char *line, int size)
+{
+	bool found = false;
+	FILE *f = fopen(path, "r");
+
+	assert_non_null(f);
+	while (!found && fgets(line, size, f))
+		found = strstr(line, words);
+	fclose(f);
+	return found;
+}
+
+static unsigned int threads_of_this_process(void)
+{
+	unsigned int n = 0;
+	char line[256];
+
+	assert_true(find_line("/proc/self/status", "Threads:", line, sizeof(line)));
+	assert_int_equal(sscanf(line, "Threads: %u", &n), 1);
+	return n;
+}
+
+static bool large_is_mapped(void)
+{
+	char line[256];
+
+	return find_line("/proc/self/maps", "/memfd:large", line, sizeof(line));
+}
+
+/* Freeing a guest's memory takes seconds, which are not the executor's. */
+static void large_memory_is_taken_down_by_another_thread(void **state)
+{
+	const uint64_t len = 64u << 20;
+	unsigned int threads = threads_of_this_process();
+	unsigned int living = tvq_mapping_count(), i;
+	int fd = memfd_create("large", MFD_CLOEXEC);
+	struct tvq_mapping *m;
+	uint8_t *va;
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, (off_t)len), 0);
+	assert_int_equal(tvq_mapping_fd(fd, 0, len, true, &m, &va), 0);
+	close(fd);
+	assert_true(large_is_mapped());
+	m->put(m);
+	assert_int_equal(tvq_mapping_count(), living);
+	assert_int_equal(threads_of_this_process(), threads + 1);
+	for (i = 0; i < 20000 && large_is_mapped(); i++)
+		usleep(1000);
+	assert_false(large_is_mapped());
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -559,6 +613,7 @@ int main(int argc, char **argv)
 			memory_truncated_under_io_is_found_within_a_batch_and_harms_nobody_else),
 		cmocka_unit_test(loss_that_two_threads_find_at_once_counts_once),
 		cmocka_unit_test(bus_errors_of_others_go_where_they_went_before),
+		cmocka_unit_test(large_memory_is_taken_down_by_another_thread),
 	};
 
 	if (argc > 1)

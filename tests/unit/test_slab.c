@@ -104,7 +104,7 @@ static void many_objects_lie_in_few_blocks_and_leave_one(void **state)
 	/* In an order of its own: every slab is on the list, and leaves it, at some time. */
 	for (unsigned int i = 0; i < MANY; i++)
 		tvq_slabs_free(&s, p[i * 7919 % MANY], 1500);
-	assert_int_equal(blocks, 2);	/* the class, and its spare slab */
+	assert_int_equal(blocks, 2); /* the class, and its spare slab */
 	tvq_slabs_fini(&s);
 	assert_int_equal(blocks, 0);
 }
