@@ -7,6 +7,7 @@ MESON_FLAGS ?=
 .PHONY: all demo check check-quick check-long bench fuzz install clean help
 
 all: $(BUILD)/build.ninja
+	$(if $(MESON_FLAGS),meson configure $(MESON_FLAGS) $(BUILD))
 	ninja -C $(BUILD) -j $(JOBS)
 
 $(BUILD)/build.ninja:
@@ -16,7 +17,7 @@ $(BUILD)/build.ninja:
 help:
 	@echo "make              build into build/, the programs into build/bin/"
 	@echo "make demo         the main job: VMs on managed block devices"
-	@echo "make check        all tests (under 40 minutes); check-quick: under 2; check-long: more"
+	@echo "make check        all tests, under 40 minutes; check-quick: under 2; check-long: more"
 	@echo "make bench        figures next to peers, into build/bench.json"
 	@echo "make fuzz         fuzzers, FUZZ_SECONDS each (default 60)"
 	@echo "make install      DESTDIR and MESON_FLAGS=--prefix=... as usual"
@@ -43,6 +44,7 @@ fuzz:
 
 install: all
 	meson install -C $(BUILD) --no-rebuild
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || ldconfig
 
 clean:
 	rm -rf $(BUILD)

@@ -2,8 +2,9 @@
 /*
  * virtio over the transport virtqueue: the wire.
  *
- * Section numbers are those of the specification (docs/transportq.md). All integers are little-endian,
- * all structures packed without padding (TQ-001). Usable from the Linux kernel as it is.
+ * Section numbers are those of the specification (docs/transportq.md). All integers are
+ * little-endian, all structures packed without padding (TQ-001). Usable from the Linux kernel as it
+ * is.
  */
 #ifndef VIRTIO_TRANSPORTQ_H
 #define VIRTIO_TRANSPORTQ_H
@@ -11,8 +12,8 @@
 #include <linux/types.h>
 
 /* 2. Feature bits. Experimental numbers: virtio 1.4 keeps 44-49 for future extensions. */
-#define VIRTIO_F_TRNSPT_VQ			48
-#define VIRTIO_F_TRNSPT_VQ_VDEV			49
+#define VIRTIO_F_TRNSPT_VQ	48
+#define VIRTIO_F_TRNSPT_VQ_VDEV 49
 
 /* 3. A command: this header and out-data device-readable, the ack and in-data device-writable. */
 struct virtio_transportq_ctrl {
@@ -22,13 +23,13 @@ struct virtio_transportq_ctrl {
 	__u8 command_out_data[];
 } __attribute__((packed));
 
-#define VIRTIO_TRANSPTQ_OK			0
-#define VIRTIO_TRANSPTQ_ERR			255
+#define VIRTIO_TRANSPTQ_OK  0
+#define VIRTIO_TRANSPTQ_ERR 255
 
 /* 4.2 */
-#define VIRTIO_TRANSPTQ_CTRL_VDEV		1
-#define VIRTIO_TRANSPTQ_CTRL_VDEV_CREATE	0
-#define VIRTIO_TRANSPTQ_CTRL_VDEV_DESTROY	1
+#define VIRTIO_TRANSPTQ_CTRL_VDEV	  1
+#define VIRTIO_TRANSPTQ_CTRL_VDEV_CREATE  0
+#define VIRTIO_TRANSPTQ_CTRL_VDEV_DESTROY 1
 
 struct virtio_transportq_ctrl_vdev_attribute {
 	__le32 virtio_device_id;
@@ -40,7 +41,7 @@ struct virtio_transportq_ctrl_vdev_attribute {
 /* 4.1 */
 #define VIRTIO_TRANSPTQ_CTRL_AVAIL_RES		2
 #define VIRTIO_TRANSPTQ_CTRL_AVAIL_RES_GET	0
-#define VIRTIO_TRANSPTQ_CTRL_AVAIL_RES_TYPE_GET	1
+#define VIRTIO_TRANSPTQ_CTRL_AVAIL_RES_TYPE_GET 1
 
 struct mgmt_dev_avail_res {
 	__le16 num_avail_vqs;
@@ -57,23 +58,23 @@ struct virtio_transportq_ctrl_type {
 } __attribute__((packed));
 
 /* 4.3 */
-#define VIRTIO_TRANSPTQ_CTRL_FEAT		3
-#define VIRTIO_TRANSPTQ_CTRL_FEAT_DEVICE_GET	0
-#define VIRTIO_TRANSPTQ_CTRL_FEAT_DRIVER_SET	1
-#define VIRTIO_TRANSPTQ_CTRL_FEAT_DRIVER_GET	2
+#define VIRTIO_TRANSPTQ_CTRL_FEAT	     3
+#define VIRTIO_TRANSPTQ_CTRL_FEAT_DEVICE_GET 0
+#define VIRTIO_TRANSPTQ_CTRL_FEAT_DRIVER_SET 1
+#define VIRTIO_TRANSPTQ_CTRL_FEAT_DRIVER_GET 2
 
 /* 4.4 */
-#define VIRTIO_TRANSPTQ_CTRL_STATUS		4
-#define VIRTIO_TRANSPTQ_CTRL_STATUS_SET		0
-#define VIRTIO_TRANSPTQ_CTRL_STATUS_GET		1
+#define VIRTIO_TRANSPTQ_CTRL_STATUS	4
+#define VIRTIO_TRANSPTQ_CTRL_STATUS_SET 0
+#define VIRTIO_TRANSPTQ_CTRL_STATUS_GET 1
 
 /* 4.5 */
-#define VIRTIO_TRANSPTQ_CTRL_GENERATION		5
-#define VIRTIO_TRANSPTQ_CTRL_GENERATION_GET	0
+#define VIRTIO_TRANSPTQ_CTRL_GENERATION	    5
+#define VIRTIO_TRANSPTQ_CTRL_GENERATION_GET 0
 
-#define VIRTIO_TRANSPTQ_CTRL_CONFIG		6
-#define VIRTIO_TRANSPTQ_CTRL_CONFIG_GET		0
-#define VIRTIO_TRANSPTQ_CTRL_CONFIG_SET		1
+#define VIRTIO_TRANSPTQ_CTRL_CONFIG	6
+#define VIRTIO_TRANSPTQ_CTRL_CONFIG_GET 0
+#define VIRTIO_TRANSPTQ_CTRL_CONFIG_SET 1
 
 struct virtio_transportq_ctrl_vdev_config_get {
 	__le32 offset;
@@ -87,18 +88,18 @@ struct virtio_transportq_ctrl_vdev_config_set {
 } __attribute__((packed));
 
 /* 4.6 */
-#define VIRTIO_TRANSPTQ_CTRL_MSI		7
-#define VIRTIO_TRANSPTQ_CTRL_MSI_VQ_SET		0
-#define VIRTIO_TRANSPTQ_CTRL_MSI_VQ_ENABLE	1
-#define VIRTIO_TRANSPTQ_CTRL_MSI_VQ_MASK	2
-#define VIRTIO_TRANSPTQ_CTRL_MSI_CONFIG_SET	3
-#define VIRTIO_TRANSPTQ_CTRL_MSI_CONFIG_ENABLE	4
-#define VIRTIO_TRANSPTQ_CTRL_MSI_CONFIG_MASK	5
+#define VIRTIO_TRANSPTQ_CTRL_MSI	       7
+#define VIRTIO_TRANSPTQ_CTRL_MSI_VQ_SET	       0
+#define VIRTIO_TRANSPTQ_CTRL_MSI_VQ_ENABLE     1
+#define VIRTIO_TRANSPTQ_CTRL_MSI_VQ_MASK       2
+#define VIRTIO_TRANSPTQ_CTRL_MSI_CONFIG_SET    3
+#define VIRTIO_TRANSPTQ_CTRL_MSI_CONFIG_ENABLE 4
+#define VIRTIO_TRANSPTQ_CTRL_MSI_CONFIG_MASK   5
 
-#define VIRTIO_TRANSPTQ_MSI_DISABLE		0
-#define VIRTIO_TRANSPTQ_MSI_ENABLE		1
-#define VIRTIO_TRANSPTQ_MSI_UNMASK		0
-#define VIRTIO_TRANSPTQ_MSI_MASK		1
+#define VIRTIO_TRANSPTQ_MSI_DISABLE 0
+#define VIRTIO_TRANSPTQ_MSI_ENABLE  1
+#define VIRTIO_TRANSPTQ_MSI_UNMASK  0
+#define VIRTIO_TRANSPTQ_MSI_MASK    1
 
 struct virtio_transportq_ctrl_vdev_msi_vq_config {
 	__le16 queue_index;
@@ -122,8 +123,8 @@ struct virtio_transportq_ctrl_vdev_msi_config {
 } __attribute__((packed));
 
 /* 4.7 */
-#define VIRTIO_TRANSPTQ_CTRL_VQ_ADDR		8
-#define VIRTIO_TRANSPTQ_CTRL_VQ_ADDR_SET	0
+#define VIRTIO_TRANSPTQ_CTRL_VQ_ADDR	 8
+#define VIRTIO_TRANSPTQ_CTRL_VQ_ADDR_SET 0
 
 struct virtio_transportq_ctrl_vdev_vq_addr {
 	__le16 queue_index;
@@ -132,18 +133,18 @@ struct virtio_transportq_ctrl_vdev_vq_addr {
 	__le64 driver_area;
 } __attribute__((packed));
 
-#define VIRTIO_TRANSPTQ_CTRL_VQ_ENABLE		9
-#define VIRTIO_TRANSPTQ_CTRL_VQ_ENABLE_SET	0
-#define VIRTIO_TRANSPTQ_CTRL_VQ_ENABLE_GET	1
+#define VIRTIO_TRANSPTQ_CTRL_VQ_ENABLE	   9
+#define VIRTIO_TRANSPTQ_CTRL_VQ_ENABLE_SET 0
+#define VIRTIO_TRANSPTQ_CTRL_VQ_ENABLE_GET 1
 
 struct virtio_transportq_ctrl_vq_status_set {
 	__le16 queue_index;
 	__u8 status;
 } __attribute__((packed));
 
-#define VIRTIO_TRANSPTQ_CTRL_VQ_SIZE		10
-#define VIRTIO_TRANSPTQ_CTRL_VQ_SIZE_SET	0
-#define VIRTIO_TRANSPTQ_CTRL_VQ_SIZE_GET	1
+#define VIRTIO_TRANSPTQ_CTRL_VQ_SIZE	 10
+#define VIRTIO_TRANSPTQ_CTRL_VQ_SIZE_SET 0
+#define VIRTIO_TRANSPTQ_CTRL_VQ_SIZE_GET 1
 
 struct virtio_transportq_ctrl_vdev_vq_size_set {
 	__le16 queue_index;
@@ -151,8 +152,8 @@ struct virtio_transportq_ctrl_vdev_vq_size_set {
 } __attribute__((packed));
 
 /* 4.8 */
-#define VIRTIO_TRANSPTQ_CTRL_VQ_NOTIFY		11
-#define VIRTIO_TRANSPTQ_CTRL_VQ_NOTIFY_GET	1
+#define VIRTIO_TRANSPTQ_CTRL_VQ_NOTIFY	   11
+#define VIRTIO_TRANSPTQ_CTRL_VQ_NOTIFY_GET 1
 
 struct virtio_transportq_ctrl_vdev_vq_notification_area {
 	__le64 addr;
@@ -161,8 +162,8 @@ struct virtio_transportq_ctrl_vdev_vq_notification_area {
 
 /* 4.9. used_idx is there with a packed ring only. */
 #define VIRTIO_TRANSPTQ_CTRL_VQ_AVAIL_INDEX	12
-#define VIRTIO_TRANSPTQ_CTRL_VQ_AVAIL_INDEX_SET	0
-#define VIRTIO_TRANSPTQ_CTRL_VQ_AVAIL_INDEX_GET	1
+#define VIRTIO_TRANSPTQ_CTRL_VQ_AVAIL_INDEX_SET 0
+#define VIRTIO_TRANSPTQ_CTRL_VQ_AVAIL_INDEX_GET 1
 
 struct virtio_transportq_ctrl_vdev_vq_avail_idx_set {
 	__le16 queue_index;
@@ -171,13 +172,13 @@ struct virtio_transportq_ctrl_vdev_vq_avail_idx_set {
 } __attribute__((packed));
 
 /* 4.7 */
-#define VIRTIO_TRANSPTQ_CTRL_VQ_RESET		13
-#define VIRTIO_TRANSPTQ_CTRL_VQ_RESET_SET	0
+#define VIRTIO_TRANSPTQ_CTRL_VQ_RESET	  13
+#define VIRTIO_TRANSPTQ_CTRL_VQ_RESET_SET 0
 
 /* 4.10 */
-#define VIRTIO_TRANSPTQ_CTRL_VQ_ASID		14
-#define VIRTIO_TRANSPTQ_CTRL_VQ_ASID_SET	0
-#define VIRTIO_TRANSPTQ_CTRL_VQ_ASID_GET	1
+#define VIRTIO_TRANSPTQ_CTRL_VQ_ASID	 14
+#define VIRTIO_TRANSPTQ_CTRL_VQ_ASID_SET 0
+#define VIRTIO_TRANSPTQ_CTRL_VQ_ASID_GET 1
 
 struct virtio_transportq_ctrl_vdev_vq_asid {
 	__le16 queue_index;
@@ -185,8 +186,8 @@ struct virtio_transportq_ctrl_vdev_vq_asid {
 } __attribute__((packed));
 
 /* 4.11. size 0: none. */
-#define VIRTIO_TRANSPTQ_CTRL_VQ_INFLIGHT	15
-#define VIRTIO_TRANSPTQ_CTRL_VQ_INFLIGHT_SET	0
+#define VIRTIO_TRANSPTQ_CTRL_VQ_INFLIGHT     15
+#define VIRTIO_TRANSPTQ_CTRL_VQ_INFLIGHT_SET 0
 
 struct virtio_transportq_ctrl_vdev_vq_inflight {
 	__le16 queue_index;
@@ -196,8 +197,8 @@ struct virtio_transportq_ctrl_vdev_vq_inflight {
 } __attribute__((packed));
 
 /* 4.11. A driver accepts fewer or more counters. */
-#define VIRTIO_TRANSPTQ_CTRL_VQ_STATS		16
-#define VIRTIO_TRANSPTQ_CTRL_VQ_STATS_GET	0
+#define VIRTIO_TRANSPTQ_CTRL_VQ_STATS	  16
+#define VIRTIO_TRANSPTQ_CTRL_VQ_STATS_GET 0
 
 struct virtio_transportq_ctrl_vdev_vq_stats {
 	__le64 notifications;
@@ -211,14 +212,14 @@ struct virtio_transportq_ctrl_vdev_vq_stats {
 } __attribute__((packed));
 
 /* 5. What CREATE takes for each type. */
-struct virtio_transportq_net_config {	/* TQ-140: virtio_net_config to mtu */
+struct virtio_transportq_net_config { /* TQ-140: virtio_net_config to mtu */
 	__u8 mac[6];
 	__le16 status;
 	__le16 max_virtqueue_pairs;
 	__le16 mtu;
 } __attribute__((packed));
 
-struct virtio_transportq_blk_config {	/* TQ-142: virtio_blk_config to num_queues, then the id */
+struct virtio_transportq_blk_config { /* TQ-142: virtio_blk_config to num_queues, then the id */
 	__le64 capacity;
 	__le32 size_max;
 	__le32 seg_max;

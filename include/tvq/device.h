@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The device half: a management device and the managed devices behind it. This header is its
- * configuration and the owner interface, for whoever runs the device; drivers reach it through a bus.
+ * configuration and the owner interface, for whoever runs the device; drivers reach it through a
+ * bus.
  *
  * Everything is for the device's control executor. Freestanding.
  */
@@ -17,30 +18,30 @@
 
 struct tvq_device;
 
-enum { TVQ_TYPE_NET = 1, TVQ_TYPE_BLK = 2 };	/* virtio device ids */
+enum { TVQ_TYPE_NET = 1, TVQ_TYPE_BLK = 2 }; /* virtio device ids */
 
 /* What a management device has to give. 0 takes the default. */
 struct tvq_mgmt_cfg {
-	const struct tvq_os *os;		/* required */
-	struct tvq_exec *control;		/* required */
-	struct tvq_exec *const *workers;	/* data; none: the control executor does it */
+	const struct tvq_os *os;	 /* required */
+	struct tvq_exec *control;	 /* required */
+	struct tvq_exec *const *workers; /* data; none: the control executor does it */
 	unsigned int n_workers;
-	uint32_t type;				/* of the management device itself: TVQ_TYPE_BLK (default) */
-	struct tvq_pool *pool;			/* volumes; NULL: CREATE of a block device fails */
-	uint32_t max_devices;			/* default 65536 */
-	uint32_t max_vqs;			/* for all of them; default 262144 */
-	uint16_t max_vdev_vqs;			/* of one device; default 64 */
-	uint16_t max_queue_size;		/* default 1024 (TQ-091: a power of two up to 32768) */
-	uint8_t max_depth;			/* levels of managers below this one; default 1; 0xff: none */
-	uint8_t f_trnspt_vq, f_trnspt_vq_vdev;	/* feature bit numbers; default 48, 49 */
+	uint32_t type;		 /* of the management device itself: TVQ_TYPE_BLK (default) */
+	struct tvq_pool *pool;	 /* volumes; NULL: CREATE of a block device fails */
+	uint32_t max_devices;	 /* default 65536 */
+	uint32_t max_vqs;	 /* for all of them; default 262144 */
+	uint16_t max_vdev_vqs;	 /* of one device; default 64 */
+	uint16_t max_queue_size; /* default 1024 (TQ-091: a power of two up to 32768) */
+	uint8_t max_depth;	 /* levels of managers below this one; default 1; 0xff: none */
+	uint8_t f_trnspt_vq, f_trnspt_vq_vdev; /* feature bit numbers; default 48, 49 */
 };
 
 /* The owner interface: what only the process that runs the device may do. */
 
 /* Figures of the management device, its nested ones included. */
 struct tvq_device_stats {
-	uint32_t devices, vqs;			/* living */
-	uint64_t commands, errors;		/* since start */
+	uint32_t devices, vqs;	   /* living */
+	uint64_t commands, errors; /* since start */
 };
 void tvq_device_stats(const struct tvq_device *mgmt, struct tvq_device_stats *st);
 

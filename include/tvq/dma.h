@@ -21,8 +21,8 @@
 #include <tvq/os.h>
 
 enum {
-	TVQ_DMA_READ = 1,	/* the device may read it */
-	TVQ_DMA_WRITE = 2,	/* the device may write it */
+	TVQ_DMA_READ = 1,  /* the device may read it */
+	TVQ_DMA_WRITE = 2, /* the device may write it */
 };
 
 /* A piece of a request in this process' memory. Laid out as struct iovec is. */
@@ -46,20 +46,20 @@ struct tvq_mapping {
 struct tvq_region {
 	uint64_t iova;
 	uint64_t len;
-	uint8_t *va;			/* NULL: known, not reachable (no descriptor came with it) */
-	uint32_t perm;			/* TVQ_DMA_READ | TVQ_DMA_WRITE */
-	struct tvq_mapping *mapping;	/* NULL: nothing to release */
+	uint8_t *va;		     /* NULL: known, not reachable (no descriptor came with it) */
+	uint32_t perm;		     /* TVQ_DMA_READ | TVQ_DMA_WRITE */
+	struct tvq_mapping *mapping; /* NULL: nothing to release */
 };
 
 struct tvq_dma_table {
 	uint32_t n;
-	struct tvq_region r[];		/* sorted by iova, disjoint */
+	struct tvq_region r[]; /* sorted by iova, disjoint */
 };
 
 /* A log of what the device writes, for migration: one bit for each 4096 bytes of [0, len). */
 struct tvq_dma_log {
 	_Atomic uint8_t *bits;
-	uint64_t len;			/* bytes of address space covered */
+	uint64_t len; /* bytes of address space covered */
 };
 
 struct tvq_space;
@@ -69,9 +69,9 @@ struct tvq_space;
  */
 struct tvq_dma_view {
 	const struct tvq_dma_table *table;
-	const struct tvq_region *last;	/* the region of the last look-up, never NULL */
-	const struct tvq_dma_log *log;	/* NULL: not logged */
-	const struct tvq_space *space;	/* looked at again where a look-up misses; NULL: never */
+	const struct tvq_region *last; /* the region of the last look-up, never NULL */
+	const struct tvq_dma_log *log; /* NULL: not logged */
+	const struct tvq_space *space; /* looked at again where a look-up misses; NULL: never */
 };
 
 /* Whoever has views into a space. */
@@ -156,8 +156,8 @@ bool tvq_dma_view_lost(const struct tvq_dma_view *v);
 /* Counts mappings lost in this process; a worker compares it once a batch. */
 extern atomic_uint tvq_dma_lost_count;
 
-/* Takes the space's newest table for look-ups that missed; false: the view has it already. The old one's
- * regions stay usable until the view's user answers. On the view's worker. */
+/* Takes the space's newest table for look-ups that missed; false: the view has it already. The old
+ * one's regions stay usable until the view's user answers. On the view's worker. */
 bool tvq_dma_view_advance(struct tvq_dma_view *v);
 
 /*

@@ -36,18 +36,18 @@ struct tvq_msg {
  */
 struct tvq_poller {
 	struct tvq_poller *next, **pprev;
-	struct tvq_exec *exec;	/* the one that it is active on */
+	struct tvq_exec *exec; /* the one that it is active on */
 	/* A bounded turn of work. Returns how much it did, 0: nothing was there. */
 	unsigned int (*poll)(struct tvq_poller *p);
 	/* Asks for a notification; true where there is work all the same: it stays active. */
 	bool (*arm)(struct tvq_poller *p);
-	uint64_t idle_since;	/* 0: it was busy in its last turn; 1: idle, time not taken yet */
+	uint64_t idle_since; /* 0: it was busy in its last turn; 1: idle, time not taken yet */
 };
 
 struct tvq_timer {
-	uint64_t when;			/* os->now(), nanoseconds */
+	uint64_t when; /* os->now(), nanoseconds */
 	void (*fn)(struct tvq_timer *t);
-	uint32_t slot;			/* place in the heap plus 1; 0: not set */
+	uint32_t slot; /* place in the heap plus 1; 0: not set */
 };
 
 struct tvq_exec_ops {
@@ -57,9 +57,9 @@ struct tvq_exec_ops {
 
 /* What upper layers keep for each executor: see tvq_exec_local(). */
 enum tvq_exec_slot {
-	TVQ_EXEC_SLOT_REQUESTS,		/* the device layer's pool of requests */
-	TVQ_EXEC_SLOT_VOLUMES,		/* open volume channels */
-	TVQ_EXEC_SLOT_BOUNCE,		/* src/volume: bounce buffers */
+	TVQ_EXEC_SLOT_REQUESTS, /* the device layer's pool of requests */
+	TVQ_EXEC_SLOT_VOLUMES,	/* open volume channels */
+	TVQ_EXEC_SLOT_BOUNCE,	/* src/volume: bounce buffers */
 	TVQ_EXEC_SLOTS,
 };
 
@@ -74,13 +74,13 @@ struct tvq_exec {
 
 	const struct tvq_os *os __attribute__((aligned(64)));
 	const struct tvq_exec_ops *ops;
-	uint64_t poll_ns;		/* how long an idle poller stays; UINT64_MAX: for ever */
+	uint64_t poll_ns; /* how long an idle poller stays; UINT64_MAX: for ever */
 	struct tvq_poller *active;
-	struct tvq_poller *cursor;	/* of a walk under way: the next one, */
-	struct tvq_poller *current;	/* and the one that is called, NULL once it is removed */
-	unsigned int clock_credit;	/* turns left before the clock is read again */
+	struct tvq_poller *cursor;  /* of a walk under way: the next one, */
+	struct tvq_poller *current; /* and the one that is called, NULL once it is removed */
+	unsigned int clock_credit;  /* turns left before the clock is read again */
 	struct tvq_msg *late_head, **late_tail;
-	struct tvq_timer **timers;	/* a heap; grows by os->alloc */
+	struct tvq_timer **timers; /* a heap; grows by os->alloc */
 	uint32_t n_timers, cap_timers;
 	struct tvq_exec_local *local[TVQ_EXEC_SLOTS];
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The in-process bus: a management device in this process, and the way to it for libtvq's driver half.
- * Hosted. notify_fd and msi_fd work where the executors are loops' (tvq/loop.h).
+ * The in-process bus: a management device in this process, and the way to it for libtvq's driver
+ * half. Hosted. notify_fd and msi_fd work where the executors are loops' (tvq/loop.h).
  */
 #ifndef TVQ_INPROC_H
 #define TVQ_INPROC_H
@@ -10,8 +10,9 @@
 #include <tvq/device.h>
 
 /*
- * Makes the management device that cfg describes, and the bus. What cfg points to has to outlive it.
- * bus->ops->free() resets the device and frees both; it may wait. NULL and *err: -ENOMEM, -EINVAL.
+ * Makes the management device that cfg describes, and the bus. What cfg points to has to outlive
+ * it. bus->ops->free() resets the device and frees both; it may wait. NULL and *err: -ENOMEM,
+ * -EINVAL.
  */
 struct tvq_bus *tvq_inproc_new(const struct tvq_mgmt_cfg *cfg, int *err);
 

@@ -17,18 +17,18 @@ struct io_uring_sqe;
 struct tvq_loop;
 
 struct tvq_loop_cfg {
-	uint64_t poll_ns;	/* see struct tvq_exec */
-	int cpu;		/* tvq_loop_start: the CPU to run on; -1: any */
-	const char *name;	/* tvq_loop_start: the thread's name, 15 bytes of it; copied */
+	uint64_t poll_ns; /* see struct tvq_exec */
+	int cpu;	  /* tvq_loop_start: the CPU to run on; -1: any */
+	const char *name; /* tvq_loop_start: the thread's name, 15 bytes of it; copied */
 	/* 0: the best way of using io_uring that the kernel has. 1, 2, 3: leaves out the best ones;
 	 * for tests, and for kernels where one misbehaves. */
 	unsigned int compat;
 };
 
 /*
- * *err gets a negative errno where NULL is returned, and a line is logged. -EPERM: the system forbids
- * io_uring; the line names the sysctl. -EAGAIN: fs.aio-max-nr is used up. Any thread: the loop
- * belongs to the one that first runs it, or that prepares more than 256 entries (watches, I/O)
+ * *err gets a negative errno where NULL is returned, and a line is logged. -EPERM: the system
+ * forbids io_uring; the line names the sysctl. -EAGAIN: fs.aio-max-nr is used up. Any thread: the
+ * loop belongs to the one that first runs it, or that prepares more than 256 entries (watches, I/O)
  * before it runs, and to that one for ever.
  */
 struct tvq_loop *tvq_loop_new(const struct tvq_loop_cfg *cfg, int *err);
@@ -74,16 +74,17 @@ struct tvq_io {
 struct io_uring_sqe *tvq_loop_sqe(struct tvq_loop *l, struct tvq_io *io);
 
 /*
- * Adds one to an eventfd that a stranger shares. Never waits, whatever becomes of its O_NONBLOCK and
- * its counter: a full one stays full. One system call. -EINVAL: it is no eventfd; -EAGAIN: the
+ * Adds one to an eventfd that a stranger shares. Never waits, whatever becomes of its O_NONBLOCK
+ * and its counter: a full one stays full. One system call. -EINVAL: it is no eventfd; -EAGAIN: the
  * kernel has no memory.
  */
 int tvq_loop_signal(struct tvq_loop *l, int fd);
 
 /*
- * File I/O that the kernel completes on a thread of its own begins, and has completed: while there is any, a loop that polls and finds nothing
- * waits for it in the kernel, for short times, so that the kernel gets the CPU to complete it. Each
- * start has its end; watches and the like are not counted.
+ * File I/O that the kernel completes on a thread of its own begins, and has completed: while there
+ * is any, a loop that polls and finds nothing waits for it in the kernel, for short times, so that
+ * the kernel gets the CPU to complete it. Each start has its end; watches and the like are not
+ * counted.
  */
 void tvq_loop_io_started(struct tvq_loop *l);
 void tvq_loop_io_ended(struct tvq_loop *l);
@@ -96,8 +97,8 @@ struct tvq_watch {
 	struct tvq_io io;
 	struct tvq_loop *loop;
 	int fd;
-	unsigned int events;		/* POLLIN ... */
-	void (*fn)(struct tvq_watch *w, int events);	/* negative: -errno, the watch has ended */
+	unsigned int events;			     /* POLLIN ... */
+	void (*fn)(struct tvq_watch *w, int events); /* negative: -errno, the watch has ended */
 	void (*stopped)(struct tvq_watch *w);
 	bool armed, stopping;
 };

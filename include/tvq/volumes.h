@@ -2,9 +2,10 @@
 /*
  * The volumes and the pool that come with libtvq. Hosted.
  *
- * The functions that make a volume open, lock and measure what is behind it: they may block, so call
- * them from a job (tvq/loop.h). They return a volume with one reference, or NULL and in *err (256 bytes)
- * a sentence that names the thing and says what would be right; the errno is left in errno.
+ * The functions that make a volume open, lock and measure what is behind it: they may block, so
+ * call them from a job (tvq/loop.h). They return a volume with one reference, or NULL and in *err
+ * (256 bytes) a sentence that names the thing and says what would be right; the errno is left in
+ * errno.
  */
 #ifndef TVQ_VOLUMES_H
 #define TVQ_VOLUMES_H
@@ -18,13 +19,13 @@
 
 struct tvq_file_cfg {
 	const char *path;
-	bool direct;		/* O_DIRECT */
+	bool direct; /* O_DIRECT */
 	bool read_only;
 };
 
 /*
- * A regular file (size a multiple of 512) or a block device node (opened O_EXCL). Takes the OFD locks
- * that QEMU takes on an image, so that neither runs on what the other has. io_uring.
+ * A regular file (size a multiple of 512) or a block device node (opened O_EXCL). Takes the OFD
+ * locks that QEMU takes on an image, so that neither runs on what the other has. io_uring.
  */
 struct tvq_volume *tvq_volume_file(const char *id, const struct tvq_file_cfg *cfg, char *err);
 
@@ -35,8 +36,9 @@ struct tvq_volume *tvq_volume_ram(const char *id, uint64_t size, char *err);
 struct tvq_volume *tvq_volume_null(const char *id, uint64_t size, bool zero, char *err);
 
 /*
- * Waits until what volumes left to do when their last reference went (close, unlink, unmap) is done. Blocks;
- * any thread. For the end of a program, and before something else is to have what a volume had.
+ * Waits until what volumes left to do when their last reference went (close, unlink, unmap) is
+ * done. Blocks; any thread. For the end of a program, and before something else is to have what a
+ * volume had.
  */
 void tvq_volume_settle(void);
 
@@ -49,8 +51,8 @@ struct tvq_volume_pool *tvq_volume_pool_new(struct tvq_exec *control);
 void tvq_volume_pool_free(struct tvq_volume_pool *p);
 struct tvq_pool *tvq_volume_pool_pool(struct tvq_volume_pool *p);
 
-/* Adds a volume, whose reference passes to the pool. -EEXIST: its id is taken; -ENOMEM: on an error the
- * reference stays the caller's. */
+/* Adds a volume, whose reference passes to the pool. -EEXIST: its id is taken; -ENOMEM: on an error
+ * the reference stays the caller's. */
 int tvq_volume_pool_add(struct tvq_volume_pool *p, struct tvq_volume *v);
 /* -ENOENT; -EBUSY: a device has it, or is being given it. */
 int tvq_volume_pool_del(struct tvq_volume_pool *p, const char *id);
@@ -63,24 +65,26 @@ enum tvq_maker_kind {
 	TVQ_MAKER_RAM,
 	TVQ_MAKER_NULL,
 	TVQ_MAKER_NULL_ZERO,
-	TVQ_MAKER_DIR,		/* sparse files in a directory, unlinked when the device goes */
+	TVQ_MAKER_DIR, /* sparse files in a directory, unlinked when the device goes */
 };
 
 struct tvq_maker_cfg {
 	enum tvq_maker_kind kind;
-	const char *name;		/* of the maker; prefix of the ids */
-	const char *dir;		/* TVQ_MAKER_DIR */
-	bool direct;			/* TVQ_MAKER_DIR */
-	uint64_t default_size;		/* bytes */
-	uint64_t max_volumes;		/* 0: no bound of its own */
+	const char *name;      /* of the maker; prefix of the ids */
+	const char *dir;       /* TVQ_MAKER_DIR */
+	bool direct;	       /* TVQ_MAKER_DIR */
+	uint64_t default_size; /* bytes */
+	uint64_t max_volumes;  /* 0: no bound of its own */
 };
 
 /*
- * Copies cfg. 0, or -errno with a sentence in err: -EINVAL (name not 1 to 9 characters of a-z A-Z 0-9 . _ -,
- * no default size, not a multiple of 512), -EEXIST, -ENOENT and others of the directory, -ENOMEM. Looks at the
- * directory, which may block for as long as a stat does. What a claim gets is named NAME-1, NAME-2 ...
+ * Copies cfg. 0, or -errno with a sentence in err: -EINVAL (name not 1 to 9 characters of a-z A-Z
+ * 0-9 . _ -, no default size, not a multiple of 512), -EEXIST, -ENOENT and others of the directory,
+ * -ENOMEM. Looks at the directory, which may block for as long as a stat does. What a claim gets is
+ * named NAME-1, NAME-2 ...
  */
-int tvq_volume_pool_add_maker(struct tvq_volume_pool *p, const struct tvq_maker_cfg *cfg, char *err);
+int tvq_volume_pool_add_maker(struct tvq_volume_pool *p, const struct tvq_maker_cfg *cfg,
+			      char *err);
 /* Has this maker asked before all others from now on. -ENOENT. */
 int tvq_volume_pool_prefer_maker(struct tvq_volume_pool *p, const char *name);
 /* -ENOENT; -EBUSY while volumes that it made are in use. */
@@ -89,10 +93,10 @@ int tvq_volume_pool_del_maker(struct tvq_volume_pool *p, const char *name);
 struct tvq_volume_info {
 	char id[TVQ_VOLUME_ID_LEN + 1];
 	const char *type;
-	const char *path;		/* or NULL */
+	const char *path; /* or NULL */
 	struct tvq_volume_limits limits;
 	bool in_use;
-	bool made;			/* by a maker */
+	bool made; /* by a maker */
 };
 
 /* Calls fn for each volume until it returns false. */

@@ -88,7 +88,8 @@ static void own_irq(struct tvq_platform *p, uint16_t index)
 	tvq_exec_late(ip->bus.exec, &o->msg);
 }
 
-static int queue_setup(struct tvq_bus *b, const struct tvq_bus_queue *q, void (*used)(void *ctx), void *ctx)
+static int queue_setup(struct tvq_bus *b, const struct tvq_bus_queue *q, void (*used)(void *ctx),
+		       void *ctx)
 {
 	struct inproc *ip = inproc_of(b);
 	struct tvq_vq *vq = tvq_device_vq(ip->dev, q->index);
@@ -143,7 +144,8 @@ static void inproc_free(struct tvq_bus *b)
 	while (!is_reset(ip->dev) && b->os->now() < end)
 		tvq_bus_wait(b, &never, 100000);
 	if (!is_reset(ip->dev)) {
-		tvq_log(b->os, TVQ_LOG_ERR, "management device: its backends do not finish; left behind");
+		tvq_log(b->os, TVQ_LOG_ERR,
+			"management device: its backends do not finish; left behind");
 		return;
 	}
 	tvq_bus_wait(b, &never, 0);

@@ -24,21 +24,21 @@ struct inproc {
 	struct tvq_platform platform;
 	struct tvq_device *dev;
 
-	struct tvq_space **spaces;	/* by asid */
+	struct tvq_space **spaces; /* by asid */
 	uint32_t n_spaces, cap_spaces;
 	uint32_t *free_asids, n_free_asids;
 
-	struct inproc_msi **msis;	/* by slot */
+	struct inproc_msi **msis; /* by slot */
 	uint32_t n_msis, cap_msis;
 	uint32_t *free_msis, n_free_msis;
 	uint32_t msi_cookie;
 
-	void (*changed)(void *ctx, uint8_t status);	/* hears of the configuration interrupt */
+	void (*changed)(void *ctx, uint8_t status); /* hears of the configuration interrupt */
 	void *changed_ctx;
 	struct tvq_msg changed_msg;
 	bool changed_posted;
 
-	struct inproc_own *own;		/* by slot of the device's queues */
+	struct inproc_own *own; /* by slot of the device's queues */
 	uint16_t n_own;
 };
 
@@ -59,7 +59,8 @@ struct tvq_msi_target *inproc_msi_find(struct tvq_platform *p, uint64_t addr, ui
 void inproc_msi_fini(struct inproc *ip);
 
 /* inproc_kick.c */
-int inproc_notify_fd(struct tvq_bus *b, uint64_t area, uint16_t index, int fd, struct tvq_done *done);
+int inproc_notify_fd(struct tvq_bus *b, uint64_t area, uint16_t index, int fd,
+		     struct tvq_done *done);
 void inproc_vq_enter(struct tvq_platform *p, struct tvq_vq *vq);
 void inproc_vq_leave(struct tvq_platform *p, struct tvq_vq *vq);
 void inproc_vq_away(struct tvq_platform *p, struct tvq_vq *vq);
@@ -69,7 +70,8 @@ void inproc_vq_free(struct tvq_platform *p, struct tvq_vq *vq);
 int inproc_space_new(struct tvq_bus *b, uint32_t *asid);
 void inproc_space_free(struct tvq_bus *b, uint32_t asid);
 int inproc_map(struct tvq_bus *b, uint32_t asid, const struct tvq_bus_mem *m, size_t n);
-int inproc_unmap(struct tvq_bus *b, uint32_t asid, uint64_t iova, uint64_t len, struct tvq_done *done);
+int inproc_unmap(struct tvq_bus *b, uint32_t asid, uint64_t iova, uint64_t len,
+		 struct tvq_done *done);
 void *inproc_dma_alloc(struct tvq_bus *b, size_t size, uint64_t *iova);
 void inproc_dma_free(struct tvq_bus *b, void *p, size_t size);
 struct tvq_space *inproc_space_of(struct tvq_platform *p, uint32_t asid);

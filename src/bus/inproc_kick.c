@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Notifications of the in-process bus by eventfd: the queue's own worker watches the descriptor, so that
- * a kick passes nobody else.
+ * Notifications of the in-process bus by eventfd: the queue's own worker watches the descriptor, so
+ * that a kick passes nobody else.
  *
  * The watch belongs to whoever has the queue. A change of the descriptor while a worker has it is a
- * message there: the old watch ends, the new one begins, one look at the ring follows, and a message back
- * closes the old descriptor. Changes asked for while the queue is leaving wait until it is AWAY.
+ * message there: the old watch ends, the new one begins, one look at the ring follows, and a
+ * message back closes the old descriptor. Changes asked for while the queue is leaving wait until
+ * it is AWAY.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -19,18 +20,19 @@ struct change {
 	struct change *next;
 	struct inproc_kick *kick;
 	struct tvq_done *done;
-	int fd;				/* in: the new one; out: the one to close */
+	int fd; /* in: the new one; out: the one to close */
 };
 
 struct inproc_kick {
 	struct tvq_vq *vq;
 	struct inproc *ip;
-	int fd;				/* or TVQ_NOTIFY_NONE, TVQ_NOTIFY_POLL */
+	int fd; /* or TVQ_NOTIFY_NONE, TVQ_NOTIFY_POLL */
 	struct tvq_watch watch;
 	bool watching, leaving;
-	struct change *applying;	/* on the worker */
-	struct change *head, **tail;	/* on the control executor: asked for, not begun or not ended */
-	bool busy;			/* head is with the worker */
+	struct change *applying; /* on the worker */
+	struct change *head,
+		**tail; /* on the control executor: asked for, not begun or not ended */
+	bool busy;	/* head is with the worker */
 };
 
 static void kicked(struct tvq_watch *w, int events)
@@ -39,7 +41,8 @@ static void kicked(struct tvq_watch *w, int events)
 
 	if (events < 0)
 		tvq_log(k->ip->bus.os, TVQ_LOG_WARN,
-			"managed device %llu: queue %u: its kick descriptor cannot be watched any more",
+			"managed device %llu: queue %u: its kick descriptor cannot be watched any "
+			"more",
 			(unsigned long long)k->vq->dev->id, k->vq->index);
 	else
 		tvq_vq_kick_local(k->vq);
@@ -205,7 +208,8 @@ static struct inproc_kick *kick_of(struct inproc *ip, struct tvq_vq *vq)
 	return k;
 }
 
-int inproc_notify_fd(struct tvq_bus *b, uint64_t area, uint16_t index, int fd, struct tvq_done *done)
+int inproc_notify_fd(struct tvq_bus *b, uint64_t area, uint16_t index, int fd,
+		     struct tvq_done *done)
 {
 	struct inproc *ip = inproc_of(b);
 	struct tvq_vq *vq = tvq_root_area_vq(ip->dev->root, area, index);
@@ -231,7 +235,7 @@ int inproc_notify_fd(struct tvq_bus *b, uint64_t area, uint16_t index, int fd, s
 		free(c);
 		return err;
 	}
-	__atomic_store_n(&vq->kick, k, __ATOMIC_RELEASE);	/* pairs with kick_seen() */
+	__atomic_store_n(&vq->kick, k, __ATOMIC_RELEASE); /* pairs with kick_seen() */
 	c->kick = k;
 	c->done = done;
 	c->msg.fn = change_on_worker;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Interrupts of the in-process bus: eventfds behind an address and data pair. The addresses lie where no
- * memory is mapped; the data is a cookie, so that a stale pair is not somebody else's.
+ * Interrupts of the in-process bus: eventfds behind an address and data pair. The addresses lie
+ * where no memory is mapped; the data is a cookie, so that a stale pair is not somebody else's.
  *
- * Whoever else shares a descriptor may fill its counter and clear its O_NONBLOCK: it is signalled in a way
- * that does not wait (tvq_loop_signal()).
+ * Whoever else shares a descriptor may fill its counter and clear its O_NONBLOCK: it is signalled
+ * in a way that does not wait (tvq_loop_signal()).
  */
 #include <fcntl.h>
 #include <stdlib.h>

@@ -88,7 +88,8 @@ static int make_region(const struct tvq_bus_mem *m, struct tvq_region *r)
 	*r = (struct tvq_region){ .iova = m->iova, .len = m->len, .perm = m->perm, .va = m->va };
 	if (m->fd < 0)
 		return 0;
-	return tvq_mapping_fd(m->fd, m->offset, m->len, m->perm & TVQ_DMA_WRITE, &r->mapping, &r->va);
+	return tvq_mapping_fd(m->fd, m->offset, m->len, m->perm & TVQ_DMA_WRITE, &r->mapping,
+			      &r->va);
 }
 
 int inproc_map(struct tvq_bus *b, uint32_t asid, const struct tvq_bus_mem *m, size_t n)
@@ -133,7 +134,8 @@ static void unmapped(struct tvq_dma_done *dma)
 		done->fn(done, 0);
 }
 
-int inproc_unmap(struct tvq_bus *b, uint32_t asid, uint64_t iova, uint64_t len, struct tvq_done *done)
+int inproc_unmap(struct tvq_bus *b, uint32_t asid, uint64_t iova, uint64_t len,
+		 struct tvq_done *done)
 {
 	struct tvq_space *s = find(inproc_of(b), asid);
 	struct unmap *u;

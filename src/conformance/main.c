@@ -73,6 +73,7 @@ static int run_body(struct ct *t, const struct ct_test *test)
 		ct_connect(t, 0);
 		test->run(t);
 	}
+	t->fail = NULL;
 	return how;
 }
 
@@ -240,7 +241,7 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	if (optind < argc && strcmp(argv[optind], "in-process")) {
+	if (optind < argc && strcmp(argv[optind], "in-process") != 0) {
 		fprintf(stderr, "tvq-conformance: bus '%s' is not known: in-process is\n",
 			argv[optind]);
 		return 2;

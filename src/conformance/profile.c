@@ -28,7 +28,7 @@ static int set(struct ct_profile *p, const char *word, const char *value, const 
 
 		if (strlen(value) > 20)
 			return -1;
-		strcpy(to, value);
+		memcpy(to, value, strlen(value) + 1);
 		return 0;
 	}
 	if (!strcmp(word, "volume_bytes")) {

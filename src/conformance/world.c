@@ -135,7 +135,7 @@ static void claim(struct tvq_pool *p, struct tvq_claim *c)
 	struct ct_world *w = tvq_container_of(p, struct ct_world, pool);
 	struct tvq_pool *rest = tvq_volume_pool_pool(w->volumes);
 
-	if (memcmp(c->id, w->slow->volume.id, sizeof(c->id))) {
+	if (memcmp(c->id, w->slow->volume.id, sizeof(c->id)) != 0) {
 		rest->ops->claim(rest, c);
 	} else if (w->slow_in_use) {
 		c->done(c, -EBUSY, NULL);

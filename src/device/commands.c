@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Commands (section 4): decode once, queue behind a slow one of the same device, execute. The table says
- * for each what has to hold before its handler runs; a handler sees a living device, an existing queue
- * and out-data of the right length.
+ * Commands (section 4): decode once, queue behind a slow one of the same device, execute. The table
+ * says for each what has to hold before its handler runs; a handler sees a living device, an
+ * existing queue and out-data of the right length.
  *
- * A handler returns the bytes of in-data that it left in c->in, a negative errno (ERR on the wire, the
- * reason in the log), or TVQ_TCMD_LATER.
+ * A handler returns the bytes of in-data that it left in c->in, a negative errno (ERR on the wire,
+ * the reason in the log), or TVQ_TCMD_LATER.
  */
 
 #include "device/manager.h"
@@ -123,9 +123,9 @@ static int msi_flag(const struct tvq_msi *msi, enum tvq_msi_verb verb, uint8_t v
 		    struct tvq_msi_op *op)
 {
 	if (value > 1)
-		return -EINVAL;	/* TQ-080 */
+		return -EINVAL; /* TQ-080 */
 	if (verb == TVQ_MSI_SET_ENABLE && value && !msi->set)
-		return -ENXIO;	/* TQ-082 */
+		return -ENXIO; /* TQ-082 */
 	op->verb = verb;
 	op->value = value;
 	op->target = NULL;
@@ -396,8 +396,8 @@ static int check_state(struct tvq_tcmd *c)
 {
 	uint16_t flags = c->def->flags;
 
-	if (!(flags & TVQ_CMD_DEV))
-		return 0;
+	if (!c->dev)
+		return 0; /* device_id 0: TVQ_CMD_MGMT */
 	if (flags & TVQ_CMD_CHANGE && c->dev->life == TVQ_RESETTING)
 		return -EPERM;
 	if (flags & TVQ_CMD_QUEUE) {
@@ -409,7 +409,7 @@ static int check_state(struct tvq_tcmd *c)
 	}
 	if (flags & TVQ_CMD_RING && !(c->dev->status & TVQ_S_FEATURES_OK))
 		return -EPERM;
-	if (flags & TVQ_CMD_OFF && c->vq->enabled)
+	if (flags & TVQ_CMD_OFF && c->vq && c->vq->enabled)
 		return -EBUSY;
 	return 0;
 }
@@ -427,7 +427,8 @@ static void execute(struct tvq_tcmd *c)
 		c->lane->busy = c;
 }
 
-/* TQ-031. A change of an MSI, on its way to a worker and back, is not overtaken: it ends soon (TQ-030). */
+/* TQ-031. A change of an MSI, on its way to a worker and back, is not overtaken: it ends soon
+ * (TQ-030). */
 static bool overtakes(const struct tvq_tcmd *c)
 {
 	if (c->lane->busy && !c->lane->busy->waits_for_queue)
@@ -481,7 +482,8 @@ static void lane_drain(struct tvq_lane *lane)
 		else
 			execute(c);
 		if (destroy)
-			return;	/* the lane may be gone with its device, and nothing was left in it */
+			return; /* the lane may be gone with its device, and nothing was left in it
+				 */
 	}
 	lane->draining = false;
 }

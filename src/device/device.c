@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * The life of a device: see enum tvq_life. Reset and destroy are asynchronous: they withdraw the queues
- * from their workers and let children die, and tvq_device_progress() goes on whenever one of these things
- * has ended.
+ * The life of a device: see enum tvq_life. Reset and destroy are asynchronous: they withdraw the
+ * queues from their workers and let children die, and tvq_device_progress() goes on whenever one of
+ * these things has ended.
  */
 #include "device/device_priv.h"
 #include "device/util.h"
@@ -35,10 +35,11 @@ struct tvq_space *tvq_device_own_space(const struct tvq_device *dev)
 	return dev->space;
 }
 
-struct tvq_device *tvq_device_new(struct tvq_root *root, const struct tvq_type *type, uint64_t features,
-				  uint16_t n_vqs)
+struct tvq_device *tvq_device_new(struct tvq_root *root, const struct tvq_type *type,
+				  uint64_t features, uint16_t n_vqs)
 {
-	struct tvq_device *dev = tvq_slabs_alloc(&root->slabs, sizeof(*dev) + n_vqs * sizeof(dev->vq[0]));
+	struct tvq_device *dev =
+		tvq_slabs_alloc(&root->slabs, sizeof(*dev) + n_vqs * sizeof(dev->vq[0]));
 	bool manages = features & tvq_f_trnspt_vq(root);
 
 	if (!dev)
@@ -109,7 +110,7 @@ void tvq_device_needs_reset(struct tvq_device *dev, const char *why)
 void tvq_device_start_reset(struct tvq_device *dev)
 {
 	if (dev->life != TVQ_LIVING)
-		return;		/* under way */
+		return; /* under way */
 	dev->life = TVQ_RESETTING;
 	tvq_lane_abort(&dev->lane);
 	withdraw_all(dev);

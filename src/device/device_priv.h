@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A virtio device: the management device, a managed one, and one that is both, are the same type. The
- * operations below are what commands (commands.c) and buses are made of. Control executor only.
+ * A virtio device: the management device, a managed one, and one that is both, are the same type.
+ * The operations below are what commands (commands.c) and buses are made of. Control executor only.
  */
 #ifndef TVQ_DEVICE_DEVICE_PRIV_H
 #define TVQ_DEVICE_DEVICE_PRIV_H
@@ -33,7 +33,8 @@ enum {
 };
 
 /*
- * Commands to one device take effect in order (TQ-030): while one waits, the others queue behind it.
+ * Commands to one device take effect in order (TQ-030): while one waits, the others queue behind
+ * it.
  */
 struct tvq_lane {
 	struct tvq_tcmd *busy;
@@ -51,8 +52,8 @@ struct tvq_lane {
 enum tvq_life { TVQ_NEW, TVQ_LIVING, TVQ_RESETTING, TVQ_DYING };
 
 /*
- * The first cache line has all that most commands look at: with tens of thousands of devices each line
- * more is a wait for memory.
+ * The first cache line has all that most commands look at: with tens of thousands of devices each
+ * line more is a wait for memory.
  */
 struct tvq_device {
 	uint64_t id;
@@ -60,30 +61,31 @@ struct tvq_device {
 	struct tvq_lane lane;
 	uint8_t status;
 	uint8_t life;
-	uint8_t depth;			/* 0: outermost */
-	bool creating;			/* its type is making what it needs; it cannot be freed yet */
+	uint8_t depth; /* 0: outermost */
+	bool creating; /* its type is making what it needs; it cannot be freed yet */
 	uint32_t generation;
 
 	uint64_t offered, accepted;
 	const struct tvq_type *type;
 	void *type_data;
 	struct tvq_root *root;
-	struct tvq_manager *mgr;	/* it manages others; NULL: it does not */
-	uint16_t n_vqs;			/* slots in vq, the transportq's included */
-	uint32_t area;			/* notification page */
-	struct tvq_space *space;	/* default of its queues; NULL: space 0 of the outermost */
+	struct tvq_manager *mgr; /* it manages others; NULL: it does not */
+	uint16_t n_vqs;		 /* slots in vq, the transportq's included */
+	uint32_t area;		 /* notification page */
+	struct tvq_space *space; /* default of its queues; NULL: space 0 of the outermost */
 
-	struct tvq_device *parent;	/* whose transportq it was created through; NULL: the outermost */
+	struct tvq_device
+		*parent; /* whose transportq it was created through; NULL: the outermost */
 	struct tvq_device *sibling, **psibling;
 	struct tvq_msi config_msi;
-	struct tvq_tcmd *destroy_cmd;	/* DESTROY that waits, or NULL */
-	void (*reset_done)(struct tvq_device *dev);	/* the owner waits (outermost) */
+	struct tvq_tcmd *destroy_cmd;		    /* DESTROY that waits, or NULL */
+	void (*reset_done)(struct tvq_device *dev); /* the owner waits (outermost) */
 
-	uint8_t config[TVQ_TYPE_CONFIG_MAX];	/* as read: little-endian */
+	uint8_t config[TVQ_TYPE_CONFIG_MAX]; /* as read: little-endian */
 	struct tvq_vq vq[];
 };
 
-#define TVQ_AREA_SIZE 4096	/* of a notification area (TQ-102) */
+#define TVQ_AREA_SIZE 4096 /* of a notification area (TQ-102) */
 
 /* Shared by a whole tree of devices. */
 struct tvq_root {
@@ -91,20 +93,20 @@ struct tvq_root {
 	const struct tvq_os *os;
 	struct tvq_exec *control;
 	struct tvq_platform *platform;
-	struct tvq_device *dev;		/* the outermost */
-	struct tvq_slabs slabs;		/* the devices are in them */
+	struct tvq_device *dev; /* the outermost */
+	struct tvq_slabs slabs; /* the devices are in them */
 	uint64_t last_id;
-	uint32_t devices, vqs;		/* in use */
-	struct tvq_device **areas;	/* by notification page */
+	uint32_t devices, vqs;	   /* in use */
+	struct tvq_device **areas; /* by notification page */
 	uint32_t *free_areas, n_free_areas, n_areas;
-	uint32_t *load;			/* queues at each worker */
+	uint32_t *load; /* queues at each worker */
 	uint64_t commands, errors;
 };
 
 /* ---- device.c: life ---- */
 /* NULL: no memory. The device is NEW; resources are the caller's. */
-struct tvq_device *tvq_device_new(struct tvq_root *root, const struct tvq_type *type, uint64_t features,
-				  uint16_t n_vqs);
+struct tvq_device *tvq_device_new(struct tvq_root *root, const struct tvq_type *type,
+				  uint64_t features, uint16_t n_vqs);
 void tvq_device_free(struct tvq_device *dev);
 void tvq_device_start_reset(struct tvq_device *dev);
 void tvq_device_start_destroy(struct tvq_device *dev);
@@ -119,8 +121,9 @@ void tvq_device_needs_reset(struct tvq_device *dev, const char *why);
 
 /* ---- status.c: features, status ---- */
 int tvq_device_set_features(struct tvq_device *dev, uint64_t features);
-int tvq_device_set_status(struct tvq_device *dev, uint8_t status);	/* 0 too */
-bool tvq_features_requirements(uint64_t features, const struct tvq_type *type, const struct tvq_root *root);
+int tvq_device_set_status(struct tvq_device *dev, uint8_t status); /* 0 too */
+bool tvq_features_requirements(uint64_t features, const struct tvq_type *type,
+			       const struct tvq_root *root);
 /* What a device of any type can offer. */
 uint64_t tvq_common_features(void);
 uint64_t tvq_f_trnspt_vq(const struct tvq_root *root);
@@ -152,17 +155,19 @@ uint16_t tvq_device_num_vqs(const struct tvq_device *dev);
 struct tvq_manager *tvq_manager_new(struct tvq_device *dev);
 void tvq_manager_free(struct tvq_device *dev);
 struct tvq_device *tvq_manager_find(const struct tvq_manager *m, uint64_t id);
-void tvq_manager_unlist(struct tvq_device *child);	/* not addressable any more */
-void tvq_manager_remove(struct tvq_device *child);	/* gone */
+void tvq_manager_unlist(struct tvq_device *child); /* not addressable any more */
+void tvq_manager_remove(struct tvq_device *child); /* gone */
 /* All children start to die; true where none is left. */
 bool tvq_manager_destroy_children(struct tvq_manager *m);
 int tvq_manager_create(struct tvq_manager *m, struct tvq_tcmd *cmd);
-/* The space of that asid for a device managed by m (TQ-015, TQ-120), with a reference; NULL: none. */
+/* The space of that asid for a device managed by m (TQ-015, TQ-120), with a reference; NULL: none.
+ */
 struct tvq_space *tvq_manager_space(const struct tvq_manager *m, uint32_t asid);
 /* What the manager's driver calls that space. */
 uint32_t tvq_manager_asid(const struct tvq_manager *m, const struct tvq_space *s);
 void tvq_manager_avail_res(const struct tvq_manager *m, struct mgmt_dev_avail_res *res);
-int tvq_manager_type_get(const struct tvq_manager *m, uint32_t type, struct virtio_transportq_ctrl_type *t);
+int tvq_manager_type_get(const struct tvq_manager *m, uint32_t type,
+			 struct virtio_transportq_ctrl_type *t);
 
 /* ---- transportq.c, commands.c ---- */
 extern const struct tvq_vq_ops tvq_transportq_ops;
@@ -175,7 +180,8 @@ void tvq_lane_abort(struct tvq_lane *l);
 void tvq_tcmd_progress(struct tvq_tcmd *c);
 
 /* ---- root.c ---- */
-struct tvq_device *tvq_root_new(const struct tvq_mgmt_cfg *cfg, struct tvq_platform *platform, int *err);
+struct tvq_device *tvq_root_new(const struct tvq_mgmt_cfg *cfg, struct tvq_platform *platform,
+				int *err);
 /* The device has been reset (life LIVING, status 0) and has no child. */
 void tvq_root_free(struct tvq_device *dev);
 struct tvq_space *tvq_device_own_space(const struct tvq_device *dev);

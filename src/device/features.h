@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Feature bits that do not depend on the device type (virtio 1.4, section 6), by number. The system's
- * headers do not have all of them. */
+/* Feature bits that do not depend on the device type (virtio 1.4, section 6), by number. The
+ * system's headers do not have all of them. */
 #ifndef TVQ_DEVICE_FEATURES_H
 #define TVQ_DEVICE_FEATURES_H
 

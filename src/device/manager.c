@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Managing others: identifiers, resources (4.1), CREATE (4.2). Resources are the outermost device's;
- * every manager in the tree shows what is left of them (TQ-016).
+ * Managing others: identifiers, resources (4.1), CREATE (4.2). Resources are the outermost
+ * device's; every manager in the tree shows what is left of them (TQ-016).
  */
 
 #include "device/manager.h"
 #include "device/util.h"
 
-
 /* Whatever the type, a device of this library can offer these. */
 #define COMMON_FEATURES                                                                            \
-	(TVQ_BIT(TVQ_F_VERSION_1) | TVQ_BIT(TVQ_F_ACCESS_PLATFORM) | TVQ_BIT(TVQ_F_RING_PACKED) |     \
-	 TVQ_BIT(TVQ_F_RING_RESET) | TVQ_BIT(TVQ_F_NOTIFICATION_DATA) | \
-	  TVQ_BIT(TVQ_F_INDIRECT_DESC) | TVQ_BIT(TVQ_F_EVENT_IDX))
+	(TVQ_BIT(TVQ_F_VERSION_1) | TVQ_BIT(TVQ_F_ACCESS_PLATFORM) | TVQ_BIT(TVQ_F_RING_PACKED) |  \
+	 TVQ_BIT(TVQ_F_RING_RESET) | TVQ_BIT(TVQ_F_NOTIFICATION_DATA) |                            \
+	 TVQ_BIT(TVQ_F_INDIRECT_DESC) | TVQ_BIT(TVQ_F_EVENT_IDX))
 
 uint64_t tvq_common_features(void)
 {
@@ -34,7 +33,7 @@ static void hash_grow(struct tvq_manager *m)
 	struct tvq_device **bigger = os->alloc(old_size * 2 * sizeof(*bigger));
 
 	if (!bigger)
-		return;		/* longer chains, nothing worse */
+		return; /* longer chains, nothing worse */
 	m->hash = bigger;
 	m->hash_size = old_size * 2;
 	for (uint32_t i = 0; i < old_size; i++) {
@@ -121,7 +120,8 @@ static uint64_t type_default_features(const struct tvq_type *type)
 	return type->default_features | COMMON_FEATURES;
 }
 
-int tvq_manager_type_get(const struct tvq_manager *m, uint32_t id, struct virtio_transportq_ctrl_type *t)
+int tvq_manager_type_get(const struct tvq_manager *m, uint32_t id,
+			 struct virtio_transportq_ctrl_type *t)
 {
 	const struct tvq_root *root = m->dev->root;
 	const struct tvq_type *type = tvq_type_find(id);
@@ -159,7 +159,7 @@ static void adopt(struct tvq_manager *m, struct tvq_device *child)
 
 	child->parent = m->dev;
 	child->depth = m->dev->depth + 1;
-	child->id = ++root->last_id;	/* TQ-050: 64 bits do not run out */
+	child->id = ++root->last_id; /* TQ-050: 64 bits do not run out */
 	child->area = root->free_areas[--root->n_free_areas];
 	root->areas[child->area] = child;
 	child->sibling = m->children;
@@ -203,7 +203,7 @@ bool tvq_manager_destroy_children(struct tvq_manager *m)
 
 static void created(struct tvq_device *dev, int err)
 {
-	struct tvq_tcmd *cmd = dev->destroy_cmd;	/* CREATE itself, until the device lives */
+	struct tvq_tcmd *cmd = dev->destroy_cmd; /* CREATE itself, until the device lives */
 	struct tvq_device *parent = dev->parent;
 
 	dev->destroy_cmd = NULL;
@@ -222,7 +222,8 @@ static void created(struct tvq_device *dev, int err)
 }
 
 /* The features that the device will offer: TQ-051. */
-static int check_features(const struct tvq_manager *m, const struct tvq_type *type, uint64_t features)
+static int check_features(const struct tvq_manager *m, const struct tvq_type *type,
+			  uint64_t features)
 {
 	const struct tvq_root *root = m->dev->root;
 	const uint64_t needed = TVQ_BIT(TVQ_F_VERSION_1) | TVQ_BIT(TVQ_F_ACCESS_PLATFORM);
@@ -231,7 +232,7 @@ static int check_features(const struct tvq_manager *m, const struct tvq_type *ty
 	    !tvq_features_requirements(features, type, root))
 		return -EINVAL;
 	if (features & tvq_f_trnspt_vq(root) && m->dev->depth >= root->cfg.max_depth)
-		return -EPERM;	/* TQ-014 */
+		return -EPERM; /* TQ-014 */
 	return 0;
 }
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Interrupts (4.6). The state of a queue's MSI is with whoever has the queue: a change while a worker has
- * it is a message there and one back, so that after the ack nothing goes by the old state (TQ-082). The
- * configuration's MSI is always with the control executor.
+ * Interrupts (4.6). The state of a queue's MSI is with whoever has the queue: a change while a
+ * worker has it is a message there and one back, so that after the ack nothing goes by the old
+ * state (TQ-082). The configuration's MSI is always with the control executor.
  *
- * A pair that the platform knows (an eventfd behind it) is sent on the spot. Any other is a four-byte
- * write into the manager's own space (TQ-081); it is left to the control executor, which owns that space
- * and a copy of the pair: the worker's may change while the message is on its way. That copy changes with
- * the ack of SET, and whatever was posted before is written before.
+ * A pair that the platform knows (an eventfd behind it) is sent on the spot. Any other is a
+ * four-byte write into the manager's own space (TQ-081); it is left to the control executor, which
+ * owns that space and a copy of the pair: the worker's may change while the message is on its way.
+ * That copy changes with the ack of SET, and whatever was posted before is written before.
  */
 #include "device/device_priv.h"
 #include "device/util.h"
@@ -110,7 +110,7 @@ static bool msi_apply(struct tvq_msi *msi, struct tvq_msi_op *op)
 	case TVQ_MSI_SET_ENABLE:
 		msi->enabled = op->value;
 		if (!msi->enabled)
-			msi->pending = false;	/* TQ-084 */
+			msi->pending = false; /* TQ-084 */
 		break;
 	case TVQ_MSI_SET_MASK:
 		msi->masked = op->value;

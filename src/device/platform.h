@@ -22,16 +22,18 @@ struct tvq_msi_target {
 };
 
 struct tvq_platform_ops {
-	/* The space of that asid (TQ-120), with a reference; NULL: the platform lacks it. Control executor. */
+	/* The space of that asid (TQ-120), with a reference; NULL: the platform lacks it. Control
+	 * executor. */
 	struct tvq_space *(*space)(struct tvq_platform *p, uint32_t asid);
 
-	/* The target of an address and data pair; NULL: a four-byte write in the manager's own space. */
+	/* The target of an address and data pair; NULL: a four-byte write in the manager's own
+	 * space. */
 	struct tvq_msi_target *(*msi)(struct tvq_platform *p, uint64_t addr, uint32_t data);
 
 	/*
 	 * Optional. The queue starts on its worker; the queue leaves its worker, which calls
-	 * tvq_vq_left(vq), perhaps at once, when nothing on the worker knows the queue any more. Both are
-	 * called on the worker.
+	 * tvq_vq_left(vq), perhaps at once, when nothing on the worker knows the queue any more.
+	 * Both are called on the worker.
 	 */
 	void (*vq_enter)(struct tvq_platform *p, struct tvq_vq *vq);
 	void (*vq_leave)(struct tvq_platform *p, struct tvq_vq *vq);
@@ -40,8 +42,8 @@ struct tvq_platform_ops {
 	/* Optional. The queue is about to be freed. Control executor. */
 	void (*vq_free)(struct tvq_platform *p, struct tvq_vq *vq);
 
-	/* One of the management device's own queues (not a managed device's) has used buffers or its
-	 * configuration changed (index TVQ_CONFIG_IRQ). Control executor. */
+	/* One of the management device's own queues (not a managed device's) has used buffers or
+	 * its configuration changed (index TVQ_CONFIG_IRQ). Control executor. */
 	void (*own_irq)(struct tvq_platform *p, uint16_t index);
 };
 

@@ -17,10 +17,12 @@ static int apply_defaults(struct tvq_mgmt_cfg *cfg)
 	if (cfg->max_depth == 0xff)
 		cfg->max_depth = 0;
 	cfg->f_trnspt_vq = cfg->f_trnspt_vq ? cfg->f_trnspt_vq : VIRTIO_F_TRNSPT_VQ;
-	cfg->f_trnspt_vq_vdev = cfg->f_trnspt_vq_vdev ? cfg->f_trnspt_vq_vdev : VIRTIO_F_TRNSPT_VQ_VDEV;
+	cfg->f_trnspt_vq_vdev = cfg->f_trnspt_vq_vdev ? cfg->f_trnspt_vq_vdev
+						      : VIRTIO_F_TRNSPT_VQ_VDEV;
 	if (cfg->max_vdev_vqs > TVQ_RING_MAX_SIZE)
 		return -EINVAL;
-	if (cfg->max_queue_size & (cfg->max_queue_size - 1) || cfg->max_queue_size > TVQ_RING_MAX_SIZE)
+	if (cfg->max_queue_size & (cfg->max_queue_size - 1) ||
+	    cfg->max_queue_size > TVQ_RING_MAX_SIZE)
 		return -EINVAL;
 	return cfg->f_trnspt_vq > 63 || cfg->f_trnspt_vq_vdev > 63 ? -EINVAL : 0;
 }

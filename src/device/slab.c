@@ -11,7 +11,8 @@
  *
  * A piece is an odd number of cache lines: the first lines of all objects, which everybody looks
  * at, then spread over all sets of a cache. Behind the object it has a trailer, which says what
- * slab it is of, and links the free ones. AddressSanitizer sees a free object as memory that is not ours.
+ * slab it is of, and links the free ones. AddressSanitizer sees a free object as memory that is not
+ * ours.
  */
 #include <stdbool.h>
 

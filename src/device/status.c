@@ -4,7 +4,6 @@
 #include "device/device_priv.h"
 #include "device/util.h"
 
-
 uint64_t tvq_f_trnspt_vq(const struct tvq_root *root)
 {
 	return TVQ_BIT(root->cfg.f_trnspt_vq);
@@ -58,8 +57,8 @@ static void driver_ok(struct tvq_device *dev)
 
 int tvq_device_set_status(struct tvq_device *dev, uint8_t status)
 {
-	const uint8_t known = TVQ_S_ACKNOWLEDGE | TVQ_S_DRIVER | TVQ_S_DRIVER_OK | TVQ_S_FEATURES_OK |
-			      TVQ_S_NEEDS_RESET | TVQ_S_FAILED;
+	const uint8_t known = TVQ_S_ACKNOWLEDGE | TVQ_S_DRIVER | TVQ_S_DRIVER_OK |
+			      TVQ_S_FEATURES_OK | TVQ_S_NEEDS_RESET | TVQ_S_FAILED;
 	uint8_t old = dev->status & ~TVQ_S_NEEDS_RESET;
 	uint8_t set = status & ~TVQ_S_NEEDS_RESET & ~old;
 
@@ -73,7 +72,7 @@ int tvq_device_set_status(struct tvq_device *dev, uint8_t status)
 		return -EINVAL;
 	if (set & TVQ_S_FEATURES_OK &&
 	    !tvq_features_requirements(dev->accepted, dev->type, dev->root))
-		set &= ~TVQ_S_FEATURES_OK;	/* TQ-069 */
+		set &= ~TVQ_S_FEATURES_OK; /* TQ-069 */
 	dev->status |= set;
 	if (set & TVQ_S_FEATURES_OK)
 		features_accepted(dev);

@@ -8,12 +8,13 @@
 #include <stdint.h>
 #include <string.h>
 
-/* -ffreestanding makes them calls; the compiler knows better what to do with small constant sizes. */
+/* -ffreestanding makes them calls; the compiler knows better what to do with small constant sizes.
+ */
 #define memcpy __builtin_memcpy
 #define memset __builtin_memset
 #define memcmp __builtin_memcmp
 
-#define tvq_container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define tvq_container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* Little-endian integers at any alignment (TQ-001). */
 static inline uint16_t tvq_get16(const void *p)

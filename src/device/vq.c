@@ -237,7 +237,7 @@ static void vq_left(struct tvq_msg *m)
 	if (vq->left_waits)
 		return;
 	vq->place = TVQ_VQ_AWAY;
-	vq->worker = vq->dev->root->control;	/* what happens to it now happens here */
+	vq->worker = vq->dev->root->control; /* what happens to it now happens here */
 	if (platform->ops->vq_away)
 		platform->ops->vq_away(platform, vq);
 	if (vq->worker_slot != UINT32_MAX)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A virtqueue of a device. It has two halves. The control half belongs to the control executor: what the
- * driver set by commands. The worker half belongs to the worker while the queue is with it, and to the
- * control executor otherwise; it is handed over by messages.
+ * A virtqueue of a device. It has two halves. The control half belongs to the control executor:
+ * what the driver set by commands. The worker half belongs to the worker while the queue is with
+ * it, and to the control executor otherwise; it is handed over by messages.
  *
  *   AWAY      with the control executor; nothing is under way.
  *             -> THERE by tvq_vq_serve(): enabled, DRIVER_OK, not NEEDS_RESET (TQ-070)
@@ -33,7 +33,7 @@ struct tvq_msi {
 	uint64_t addr;
 	uint32_t data;
 	bool set, enabled, masked, pending;
-	struct tvq_msi_target *target;	/* NULL: memory */
+	struct tvq_msi_target *target; /* NULL: memory */
 };
 
 enum tvq_msi_verb { TVQ_MSI_SET_PAIR, TVQ_MSI_SET_ENABLE, TVQ_MSI_SET_MASK };
@@ -44,7 +44,7 @@ struct tvq_msi_op {
 	uint8_t value;
 	uint32_t data;
 	uint64_t addr;
-	struct tvq_msi_target *target;	/* in: the new one; out: the one to release */
+	struct tvq_msi_target *target; /* in: the new one; out: the one to release */
 };
 
 /* TQ-132, in the order of the answer. Written by the queue's executor, read by any. */
@@ -76,7 +76,8 @@ struct tvq_vq_ops {
 	/* Takes and works on chains, a bounded number. Returns how many; a ring error ends in
 	 * tvq_vq_broken(). */
 	unsigned int (*work)(struct tvq_vq *vq);
-	/* Optional: the queue comes to and leaves this worker. enter: 0 or -errno, which breaks the device. */
+	/* Optional: the queue comes to and leaves this worker. enter: 0 or -errno, which breaks the
+	 * device. */
 	int (*enter)(struct tvq_vq *vq);
 	void (*leave)(struct tvq_vq *vq);
 };
@@ -88,7 +89,7 @@ struct tvq_vq {
 	struct tvq_dma_view view;
 	struct tvq_dma_view inflight_view;
 	const struct tvq_vq_ops *ops;
-	void *type_data;		/* the type's, from enter to leave */
+	void *type_data; /* the type's, from enter to leave */
 	struct tvq_device *dev;
 	struct tvq_exec *worker;
 	uint32_t in_flight;		/* chains taken and not yet used */
@@ -96,11 +97,11 @@ struct tvq_vq {
 	bool running;			/* takes chains */
 	bool paused;			/* an area is not mapped now */
 	bool leaving;			/* control waits for in_flight to be 0 */
-	bool syncing, syncing_inflight;	/* an address space waits for it */
+	bool syncing, syncing_inflight; /* an address space waits for it */
 	bool broken;
-	bool starved;			/* work() has no means to go on: until tvq_vq_feed() */
-	bool always_poll;		/* the platform's: has no other notification */
-	bool flush_late;		/* completions wait for the turn's end */
+	bool starved;	  /* work() has no means to go on: until tvq_vq_feed() */
+	bool always_poll; /* the platform's: has no other notification */
+	bool flush_late;  /* completions wait for the turn's end */
 	struct tvq_msi msi;
 	struct tvq_msg late_msg, left_msg, broken_msg, irq_msg, synced_msg, synced_inflight_msg;
 	atomic_bool irq_posted;
@@ -109,30 +110,31 @@ struct tvq_vq {
 
 	/* Control half. */
 	enum tvq_vq_place place;
-	uint16_t index;			/* as the driver names it; see tvq_device_vq() */
+	uint16_t index; /* as the driver names it; see tvq_device_vq() */
 	uint16_t size;
 	uint16_t avail_idx, used_idx;
 	bool enabled, has_addr;
 	uint64_t desc, driver, device;
-	struct tvq_space *space;	/* VQ_ASID; NULL: the device's */
+	struct tvq_space *space; /* VQ_ASID; NULL: the device's */
 	struct tvq_space *inflight_space;
 	uint64_t inflight_addr;
 	uint32_t inflight_size;
-	void *shadow;			/* the ring's, while enabled with an in-flight area */
+	void *shadow; /* the ring's, while enabled with an in-flight area */
 	uint32_t shadow_bytes;
 	uint32_t worker_slot;
 	struct tvq_dma_user user, inflight_user;
-	struct tvq_space *user_space;	/* whose user it is, while enabled */
-	bool sync_wanted, sync_inflight_wanted;	/* came while LEAVING */
-	struct tvq_msg enter_msg, leave_msg, sync_msg, sync_inflight_msg, kick_msg, op_msg, opped_msg;
+	struct tvq_space *user_space;		/* whose user it is, while enabled */
+	bool sync_wanted, sync_inflight_wanted; /* came while LEAVING */
+	struct tvq_msg enter_msg, leave_msg, sync_msg, sync_inflight_msg, kick_msg, op_msg,
+		opped_msg;
 	atomic_bool kicked;
 	struct tvq_msi_op op;
-	bool op_out;			/* op is on its way to the worker and back */
-	bool left_waits;		/* the queue has left; AWAY when op is back */
-	void *op_cmd;			/* the command that waits for op; NULL: given up */
-	uint64_t pair_addr;		/* the MSI's pair as last acked: what control writes by */
+	bool op_out;	    /* op is on its way to the worker and back */
+	bool left_waits;    /* the queue has left; AWAY when op is back */
+	void *op_cmd;	    /* the command that waits for op; NULL: given up */
+	uint64_t pair_addr; /* the MSI's pair as last acked: what control writes by */
 	uint32_t pair_data;
-	void *kick;			/* the platform's */
+	void *kick; /* the platform's */
 };
 
 /* ---- control half (vq.c): on the control executor ---- */
@@ -158,7 +160,8 @@ void tvq_vq_worker_init(struct tvq_vq *vq);
 void tvq_vq_kick_local(struct tvq_vq *vq);
 /* For the platform: see vq_leave. */
 void tvq_vq_left(struct tvq_vq *vq);
-/* The ring's or the driver's fault: nothing more is taken; the device becomes NEEDS_RESET (TQ-025). */
+/* The ring's or the driver's fault: nothing more is taken; the device becomes NEEDS_RESET (TQ-025).
+ */
 void tvq_vq_broken(struct tvq_vq *vq, const char *why);
 /* A chain is used. Published by tvq_vq_publish(), or at the turn's end by tvq_vq_publish_late(). */
 static inline void tvq_vq_used(struct tvq_vq *vq, const struct tvq_chain *c, uint32_t written)
@@ -177,8 +180,8 @@ unsigned int tvq_vq_take(struct tvq_vq *vq, struct tvq_chain *const *c, unsigned
 /* ---- MSI (msi.c) ---- */
 /* On the executor that has the queue. */
 void tvq_vq_interrupt(struct tvq_vq *vq);
-/* Applies op on the queue's executor; cmd is completed then, perhaps before the return. Returns true
- * where it has been applied at once (cmd is the caller's to complete). */
+/* Applies op on the queue's executor; cmd is completed then, perhaps before the return. Returns
+ * true where it has been applied at once (cmd is the caller's to complete). */
 bool tvq_vq_msi_change(struct tvq_vq *vq, const struct tvq_msi_op *op, void *cmd);
 void tvq_vq_msi_drop(struct tvq_vq *vq);
 void tvq_device_msi_change(struct tvq_device *dev, const struct tvq_msi_op *op);

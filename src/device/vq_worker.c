@@ -2,10 +2,10 @@
 /*
  * The worker half of a virtqueue.
  *
- * Everything here runs on the executor that has the queue. The control half speaks to it by messages:
- * enter, leave, sync (an address space changed), kick, and MSI changes. Whatever must wait for requests
- * under way (leave, sync) stops the taking of new ones, and goes on in vq_drained() when the last one is
- * used and published.
+ * Everything here runs on the executor that has the queue. The control half speaks to it by
+ * messages: enter, leave, sync (an address space changed), kick, and MSI changes. Whatever must
+ * wait for requests under way (leave, sync) stops the taking of new ones, and goes on in
+ * vq_drained() when the last one is used and published.
  */
 #include "device/device_priv.h"
 #include "device/util.h"
@@ -13,8 +13,8 @@
 /* A type's work() may be called: the ring is ours, mapped, whole, and nobody waits for us. */
 static void vq_update_running(struct tvq_vq *vq, bool there)
 {
-	vq->running = there && !vq->paused && !vq->leaving && !vq->syncing && !vq->syncing_inflight &&
-		      !vq->broken;
+	vq->running = there && !vq->paused && !vq->leaving && !vq->syncing &&
+		      !vq->syncing_inflight && !vq->broken;
 }
 
 static void vq_check_lost(struct tvq_vq *vq)
@@ -88,7 +88,8 @@ static void vq_kicked(struct tvq_msg *m)
 	tvq_vq_kick_local(vq);
 }
 
-/* Nothing is in flight and all is published: what waited for that goes on, in the order it was asked. */
+/* Nothing is in flight and all is published: what waited for that goes on, in the order it was
+ * asked. */
 static void vq_drained(struct tvq_vq *vq)
 {
 	struct tvq_exec *control = vq->dev->root->control;
@@ -112,7 +113,7 @@ static void vq_drained(struct tvq_vq *vq)
 			return;
 		}
 	}
-	vq->leaving = false;	/* once */
+	vq->leaving = false; /* once */
 	tvq_poller_remove(&vq->poller);
 	if (vq->ops->leave)
 		vq->ops->leave(vq);
@@ -148,8 +149,8 @@ static void vq_enter(struct tvq_msg *m)
 	}
 	vq_check_lost(vq);
 	if (vq->inflight_size)
-		tvq_vq_publish(vq);	/* TQ-131: an interrupt for what was used before */
-	vq_activate(vq);	/* TQ-095: one look without a notification */
+		tvq_vq_publish(vq); /* TQ-131: an interrupt for what was used before */
+	vq_activate(vq);	    /* TQ-095: one look without a notification */
 }
 
 static void vq_leave(struct tvq_msg *m)
@@ -201,9 +202,11 @@ static const char *vq_ring_error(int err)
 	case -ELOOP:
 		return "a descriptor chain loops";
 	case -EPROTO:
-		return "descriptors break the rules (readable after writable, or a bad indirect table)";
+		return "descriptors break the rules (readable after writable, or a bad indirect "
+		       "table)";
 	case -EFAULT:
-		return "a buffer lies outside the queue's address space, or without the right to access it";
+		return "a buffer lies outside the queue's address space, or without the right to "
+		       "access it";
 	case -EIO:
 		return "memory of the driver vanished";
 	default:
@@ -237,7 +240,7 @@ static void vq_publish_msg(struct tvq_msg *m)
 	struct tvq_vq *vq = tvq_container_of(m, struct tvq_vq, late_msg);
 
 	vq->flush_late = false;
-	vq_check_lost(vq);	/* what was just done may have met it, and nobody may notify */
+	vq_check_lost(vq); /* what was just done may have met it, and nobody may notify */
 	tvq_vq_publish(vq);
 }
 

@@ -179,8 +179,9 @@ struct tvq_exec *tvq_loop_exec(struct tvq_loop *l)
 
 struct tvq_loop *tvq_exec_loop(struct tvq_exec *e)
 {
-	return e->ops == &loop_exec_ops ? (struct tvq_loop *)((char *)e - offsetof(struct tvq_loop, exec)) :
-				     NULL;
+	return e->ops == &loop_exec_ops
+		       ? (struct tvq_loop *)((char *)e - offsetof(struct tvq_loop, exec))
+		       : NULL;
 }
 
 /* The system call itself: liburing 2.3's shared library does not export its function for it. */

@@ -136,7 +136,7 @@ static int apply_backend_fd(struct vu_conn *c, struct vu_req *req)
 /* A reply of its own, or what NEED_REPLY asks for; the protocol feature that it needs. */
 #define REPLIES VU_MSG_REPLIES
 #define ACK	0
-#define ANY	-1
+#define ANY	(-1)
 
 #define MSG(name, ...) [VU_##name] = { #name, __VA_ARGS__ }
 

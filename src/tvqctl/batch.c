@@ -2,11 +2,11 @@
 /*
  * A file of commands over one connection. Theory of operation.
  *
- * Commands that only do something are sent ahead, up to a window, without waiting for their answers: tvqd
- * does the requests of a connection one after the other, and was asked ("batch") to do none of the rest once
- * one has failed, so sending ahead changes nothing but the time it takes. What shows something waits until
- * all before it has been answered. When the input pauses (standard input from a program), everything sent is
- * waited for before more is read.
+ * Commands that only do something are sent ahead, up to a window, without waiting for their
+ * answers: tvqd does the requests of a connection one after the other, and was asked ("batch") to
+ * do none of the rest once one has failed, so sending ahead changes nothing but the time it takes.
+ * What shows something waits until all before it has been answered. When the input pauses (standard
+ * input from a program), everything sent is waited for before more is read.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -101,7 +101,8 @@ static void send_ahead(struct batch *b, const char *cmd, struct json_object *arg
 	}
 }
 
-/* Splits at blanks; '...' and "..." hold a word together; # starts a comment. -1: said what is wrong. */
+/* Splits at blanks; '...' and "..." hold a word together; # starts a comment. -1: said what is
+ * wrong. */
 static int split(struct batch *b, char *s, char **argv)
 {
 	int argc = 0;

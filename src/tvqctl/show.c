@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Text as the vdpa tool writes it: "NAME: key value key value", lists on lines of their own below, and a
- * management device with each of its figures on its own line.
+ * Text as the vdpa tool writes it: "NAME: key value key value", lists on lines of their own below,
+ * and a management device with each of its figures on its own line.
  */
 #include <stdio.h>
 #include <string.h>

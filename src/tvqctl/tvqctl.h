@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tvqctl: words on a command line become requests on tvqd's control socket, answers become text or JSON.
- * The words and the look of the output are those of the vdpa tool. Values are checked by tvqd, in one place;
- * here only the words are known, and relative paths are made absolute, since tvqd runs elsewhere.
+ * tvqctl: words on a command line become requests on tvqd's control socket, answers become text or
+ * JSON. The words and the look of the output are those of the vdpa tool. Values are checked by
+ * tvqd, in one place; here only the words are known, and relative paths are made absolute, since
+ * tvqd runs elsewhere.
  */
 #ifndef TVQCTL_H
 #define TVQCTL_H
@@ -64,8 +65,8 @@ struct ctl_command {
 /* The table; n gets its length. */
 const struct ctl_command *ctl_commands(size_t *n);
 /*
- * Finds the command that the words name, each in full or by a prefix that fits no other, and moves argc and
- * argv behind them. NULL and a sentence in err (CTL_ERR_LEN).
+ * Finds the command that the words name, each in full or by a prefix that fits no other, and moves
+ * argc and argv behind them. NULL and a sentence in err (CTL_ERR_LEN).
  */
 const struct ctl_command *ctl_find(int *argc, char ***argv, char *err);
 /* The arguments of a request from what follows the words. NULL and a sentence in err. */
@@ -86,7 +87,8 @@ void ctl_put(struct ctl_client *c, const char *cmd, struct json_object *args);
 int ctl_flush(struct ctl_client *c);
 /* The next line from tvqd; waits. NULL: the connection ended, or what came is no JSON. */
 struct json_object *ctl_get(struct ctl_client *c);
-/* Sends a request and waits for its answer: "ok" of it, with a reference; NULL and a sentence in err. */
+/* Sends a request and waits for its answer: "ok" of it, with a reference; NULL and a sentence in
+ * err. */
 struct json_object *ctl_call(struct ctl_client *c, const char *cmd, struct json_object *args,
 			     char *err);
 /* The sentence of an answer that is an error, with its errno's name; NULL: it is none. */

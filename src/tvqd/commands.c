@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The one table of requests. tvqctl's words are the same; tests compare the two and the manual pages.
+ * The one table of requests. tvqctl's words are the same; tests compare the two and the manual
+ * pages.
  */
 #include "tvqd.h"
 

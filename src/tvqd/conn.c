@@ -2,15 +2,16 @@
 /*
  * A connection's input, requests and output. Theory of operation.
  *
- * Bytes are read into one bounded buffer, lines are taken from it one at a time, and the next line waits
- * until the request before it has been answered. Reading stops while the buffer is full or too many answers
- * have not been taken by the client, so that a client that only sends costs a fixed amount of memory. One
- * turn does a bounded number of requests, then others have theirs.
+ * Bytes are read into one bounded buffer, lines are taken from it one at a time, and the next line
+ * waits until the request before it has been answered. Reading stops while the buffer is full or
+ * too many answers have not been taken by the client, so that a client that only sends costs a
+ * fixed amount of memory. One turn does a bounded number of requests, then others have theirs.
  *
  * A silent connection has no buffers. Half a request is waited for for a bounded time.
  *
- * Closing: shutdown() at once, so that the peer knows; the descriptor is closed when its watch has ended, and
- * the connection freed when also no request of it is under way and no message of it is posted.
+ * Closing: shutdown() at once, so that the peer knows; the descriptor is closed when its watch has
+ * ended, and the connection freed when also no request of it is under way and no message of it is
+ * posted.
  */
 #include <errno.h>
 #include <poll.h>

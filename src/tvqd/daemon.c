@@ -4,8 +4,9 @@
  *
  *   loop, workers, pool, bus (mgmt0), client, devices, control socket
  *
- * The end: the control socket goes first, so that nothing new begins; requests under way run to their end;
- * presenters end their connections and devices; the reset of mgmt0 destroys what is left (TQ-055).
+ * The end: the control socket goes first, so that nothing new begins; requests under way run to
+ * their end; presenters end their connections and devices; the reset of mgmt0 destroys what is left
+ * (TQ-055).
  */
 #include <errno.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Taking a device away: presenter -> DESTROY -> address space -> the entry. Each step ends later where it has
- * to wait for I/O; nothing else waits for it meanwhile.
+ * Taking a device away: presenter -> DESTROY -> address space -> the entry. Each step ends later
+ * where it has to wait for I/O; nothing else waits for it meanwhile.
  */
 #include <errno.h>
 #include <stdlib.h>

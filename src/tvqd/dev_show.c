@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * dev show, dev config show, dev vstats show. A listing is bounded in what one request walks and returns:
- * "next" in the answer is the "from" of the request that goes on.
+ * dev show, dev config show, dev vstats show. A listing is bounded in what one request walks and
+ * returns: "next" in the answer is the "from" of the request that goes on.
  */
 #include <endian.h>
 #include <errno.h>

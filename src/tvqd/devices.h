@@ -38,8 +38,8 @@ struct tvqd_dev {
 };
 
 /*
- * Names are hashed; slots give every device a number, so that a listing can go on where it stopped while
- * devices come and go. All operations are O(1) but for growing, which doubles.
+ * Names are hashed; slots give every device a number, so that a listing can go on where it stopped
+ * while devices come and go. All operations are O(1) but for growing, which doubles.
  */
 struct tvqd_devices {
 	struct tvqd_dev **bucket;
@@ -66,8 +66,8 @@ void tvqd_devices_remove(struct tvqd_devices *ds, struct tvqd_dev *dev);
 struct tvqd_dev *tvqd_devices_next(const struct tvqd_devices *ds, uint32_t *slot);
 
 /*
- * Takes a device away: its presenter, itself, its address space; then done(err) and, where err is 0, the
- * entry is gone. The device is LIVE. Does not wait.
+ * Takes a device away: its presenter, itself, its address space; then done(err) and, where err is
+ * 0, the entry is gone. The device is LIVE. Does not wait.
  */
 struct tvqd_removal {
 	struct tvqd *d;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Who owns a control socket is decided by a lock, not by the socket: between "nobody answers there, it is
- * stale" and unlink() another daemon may have put its own socket there. The lock file is unlinked by who
- * holds it; so whoever gets a lock looks whether the file is still the one at that path, and tries again
- * where it is not.
+ * Who owns a control socket is decided by a lock, not by the socket: between "nobody answers there,
+ * it is stale" and unlink() another daemon may have put its own socket there. The lock file is
+ * unlinked by who holds it; so whoever gets a lock looks whether the file is still the one at that
+ * path, and tries again where it is not.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -78,8 +78,8 @@ static int take_lock(struct tvqd_listener *l, char *err)
 	return ret < 0 ? ret : 0;
 }
 
-/* Time that the socket of a daemon that was killed may outlive it: the kernel ends its io_uring, which holds
- * the socket, some time after the process. */
+/* Time that the socket of a daemon that was killed may outlive it: the kernel ends its io_uring,
+ * which holds the socket, some time after the process. */
 #define STALE_TRIES    100
 #define STALE_PAUSE_US 20000
 

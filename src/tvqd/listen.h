@@ -14,10 +14,11 @@ struct tvqd_listener {
 };
 
 /*
- * Listens at path. Makes the last directory of the path where it is missing (mode 0700); the socket is for
- * this user only (0600). A stale socket file is replaced; a living one, and a file of another kind, are
- * refused. Two daemons that start at the same time are kept apart by a lock on PATH.lock. -errno, and a
- * sentence in err (TVQD_ERR_LEN bytes). Waits up to 2 s for the end of a socket whose daemon was killed.
+ * Listens at path. Makes the last directory of the path where it is missing (mode 0700); the socket
+ * is for this user only (0600). A stale socket file is replaced; a living one, and a file of
+ * another kind, are refused. Two daemons that start at the same time are kept apart by a lock on
+ * PATH.lock. -errno, and a sentence in err (TVQD_ERR_LEN bytes). Waits up to 2 s for the end of a
+ * socket whose daemon was killed.
  */
 int tvqd_listen(struct tvqd_listener *l, const char *path, char *err);
 

@@ -21,13 +21,13 @@ struct tvqd_avail {
 void tvqd_avail_get(struct tvqd *d, struct tvqd_avail *av,
 		    void (*done)(struct tvqd_avail *av, int err));
 
-/* Asks which classes mgmt0 has. Waits: for set-up. -errno of the transport; a class that is not there is
- * no error. */
+/* Asks which classes mgmt0 has. Waits: for set-up. -errno of the transport; a class that is not
+ * there is no error. */
 int tvqd_classes_get(struct tvqd *d);
 
 /*
- * Why CREATE of a block device with these arguments may have failed on account of its volume. -errno and a
- * sentence in err (TVQD_ERR_LEN); 0: the volume explains nothing. Walks the pool.
+ * Why CREATE of a block device with these arguments may have failed on account of its volume.
+ * -errno and a sentence in err (TVQD_ERR_LEN); 0: the volume explains nothing. Walks the pool.
  */
 int tvqd_volume_explain(struct tvqd *d, const struct tvqd_args *args, char *err);
 

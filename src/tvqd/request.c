@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Trust boundary: the bytes of a control client end here. What leaves is a command of the table with every
- * argument of the right kind, within its range, and the required ones there.
+ * Trust boundary: the bytes of a control client end here. What leaves is a command of the table
+ * with every argument of the right kind, within its range, and the required ones there.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -4,9 +4,9 @@
  *
  *   {"id": 1, "cmd": "dev add", "args": {"name": "d0", "mgmtdev": "mgmt0", "class": "block"}}
  *
- * answered by {"id": 1, "ok": {...}} or {"id": 1, "error": "what was wrong", "errno": "EEXIST"}. id may be
- * any string or number and comes back; without it the answer has none. Values may be strings, as typed at
- * tvqctl, or JSON's own numbers and booleans.
+ * answered by {"id": 1, "ok": {...}} or {"id": 1, "error": "what was wrong", "errno": "EEXIST"}. id
+ * may be any string or number and comes back; without it the answer has none. Values may be
+ * strings, as typed at tvqctl, or JSON's own numbers and booleans.
  */
 #ifndef TVQD_REQUEST_H
 #define TVQD_REQUEST_H
@@ -94,9 +94,9 @@ struct tvqd_request {
 const struct tvqd_command *tvqd_commands(size_t *n);
 
 /*
- * Decodes a line (without newline; need not end in NUL). -EINVAL and a sentence in err (TVQD_ERR_LEN)
- * that quotes what was wrong and says what would be right; rq->id is set all the same where there was
- * one. tvqd_request_clear() is due in both cases.
+ * Decodes a line (without newline; need not end in NUL). -EINVAL and a sentence in err
+ * (TVQD_ERR_LEN) that quotes what was wrong and says what would be right; rq->id is set all the
+ * same where there was one. tvqd_request_clear() is due in both cases.
  */
 int tvqd_request_parse(struct tvqd_request *rq, const char *line, size_t len, char *err);
 void tvqd_request_clear(struct tvqd_request *rq);

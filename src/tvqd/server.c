@@ -2,13 +2,14 @@
 /*
  * Accepting, and the bounds that all connections share. Theory of operation.
  *
- * At most max_clients connections are served. One more is let in at the cost of the one that has been silent
- * for longest: thousands of connections that say nothing push each other out, not a client at work, and
- * nobody is locked out.
+ * At most max_clients connections are served. One more is let in at the cost of the one that has
+ * been silent for longest: thousands of connections that say nothing push each other out, not a
+ * client at work, and nobody is locked out.
  *
- * A process that has no descriptor left can neither accept nor refuse, and its listening socket would stay
- * ready for ever. So one descriptor is kept in reserve; it is given up for the next connection, and taken
- * again as soon as one is closed. Accepting stops while there is not even that.
+ * A process that has no descriptor left can neither accept nor refuse, and its listening socket
+ * would stay ready for ever. So one descriptor is kept in reserve; it is given up for the next
+ * connection, and taken again as soon as one is closed. Accepting stops while there is not even
+ * that.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -152,7 +153,8 @@ static void server_accept(struct tvqd_server *s)
 		if (err == -EAGAIN)
 			return;
 		if (err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -ENOBUFS) {
-			/* Without a connection whose end tells, nothing but the next client does. */
+			/* Without a connection whose end tells, nothing but the next client does.
+			 */
 			s->accept_stuck = s->n_conns > 0;
 			return;
 		}

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The control socket: connections, requests, answers. Everything on the control executor; nothing blocks.
+ * The control socket: connections, requests, answers. Everything on the control executor; nothing
+ * blocks.
  *
- * The requests of one connection are done one after the other, in order, and are answered in order; a
- * client may send many without waiting. Connections do not wait for each other.
+ * The requests of one connection are done one after the other, in order, and are answered in order;
+ * a client may send many without waiting. Connections do not wait for each other.
  */
 #ifndef TVQD_SERVER_H
 #define TVQD_SERVER_H
@@ -28,8 +29,8 @@ struct tvqd_server_cfg {
 /* NULL: no memory. */
 struct tvqd_server *tvqd_server_new(const struct tvqd_server_cfg *cfg);
 /*
- * Ends all connections and takes no more; requests under way run to their end unanswered. done comes when
- * everything is gone and the server is freed.
+ * Ends all connections and takes no more; requests under way run to their end unanswered. done
+ * comes when everything is gone and the server is freed.
  */
 void tvqd_server_free(struct tvqd_server *s, void (*done)(void *ctx), void *ctx);
 
@@ -51,15 +52,15 @@ void tvqd_reply_err(struct tvqd_call *call, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /*
- * The connection's later requests fail with ECANCELED once one of them has failed (on), which makes sending
- * them ahead safe.
+ * The connection's later requests fail with ECANCELED once one of them has failed (on), which makes
+ * sending them ahead safe.
  */
 void tvqd_call_stop_on_error(struct tvqd_call *call, bool on);
 
 /*
  * A stream of events to the connection of a call, beside answers: the list is the caller's.
- * tvqd_stream_send() takes a line without its newline; one that would not fit the bounded buffer of a
- * slow client is dropped and counted. The stream ends with its connection: ended is called.
+ * tvqd_stream_send() takes a line without its newline; one that would not fit the bounded buffer of
+ * a slow client is dropped and counted. The stream ends with its connection: ended is called.
  */
 struct tvqd_stream {
 	struct tvqd_stream *next, **pprev;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The daemon: one management device in this process, mgmt0, the volumes that it may use, its managed
- * devices with their presenters, and the control socket. Everything runs on the control executor, which is
- * the main thread's loop; data runs on the workers.
+ * The daemon: one management device in this process, mgmt0, the volumes that it may use, its
+ * managed devices with their presenters, and the control socket. Everything runs on the control
+ * executor, which is the main thread's loop; data runs on the workers.
  */
 #ifndef TVQD_TVQD_H
 #define TVQD_TVQD_H
@@ -56,11 +56,12 @@ struct tvqd {
 int tvqd_main(int argc, char **argv);
 
 /*
- * Sets everything up, down to listening (cfg->control empty: no socket). Waits. NULL: a sentence in err
- * (TVQD_ERR_LEN). Raises RLIMIT_NOFILE to the hard limit.
+ * Sets everything up, down to listening (cfg->control empty: no socket). Waits. NULL: a sentence in
+ * err (TVQD_ERR_LEN). Raises RLIMIT_NOFILE to the hard limit.
  */
 struct tvqd *tvqd_new(const struct tvqd_cfg *cfg, char *err);
-/* Serves until SIGTERM, SIGINT or SIGHUP, which the caller has blocked in all threads. 0 or -errno. */
+/* Serves until SIGTERM, SIGINT or SIGHUP, which the caller has blocked in all threads. 0 or -errno.
+ */
 int tvqd_run(struct tvqd *d);
 /* Mirrors tvqd_new: presenters, sockets, devices, volumes, threads. Waits, for a bounded time. */
 void tvqd_free(struct tvqd *d);

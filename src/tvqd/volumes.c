@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * volume add, del, show. What opens a file is a job on another thread; the pool is touched on the control
- * executor only.
+ * volume add, del, show. What opens a file is a job on another thread; the pool is touched on the
+ * control executor only.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -1,28 +1,29 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Block requests: the data path. A turn takes up to BATCH chains, turns each into a request to the volume
- * or answers it, submits all of them at once, and uses those that completed in place. Requests come from
- * a pool of the worker; a worker that only has volumes that complete in place touches the same few of
- * them again and again.
+ * Block requests: the data path. A turn takes up to BATCH chains, turns each into a request to the
+ * volume or answers it, submits all of them at once, and uses those that completed in place.
+ * Requests come from a pool of the worker; a worker that only has volumes that complete in place
+ * touches the same few of them again and again.
  *
- * The pool is bounded, and no queue may have more of it than it leaves to the others: as long as requests
- * are free, one that has none gets some, however many another keeps under way. A queue that gets none is
- * called no more (it is starved) until one of its own requests is done or, where it has none under way,
- * until any is: then it waits in the pool's line, and each request that comes back wakes the first there.
+ * The pool is bounded, and no queue may have more of it than it leaves to the others: as long as
+ * requests are free, one that has none gets some, however many another keeps under way. A queue
+ * that gets none is called no more (it is starved) until one of its own requests is done or, where
+ * it has none under way, until any is: then it waits in the pool's line, and each request that
+ * comes back wakes the first there.
  *
- * Trust boundary: headers, lengths and ranges come from the driver. parse() checks all of it; a volume
- * sees only requests that lie within its capacity (struct tvq_vreq).
+ * Trust boundary: headers, lengths and ranges come from the driver. parse() checks all of it; a
+ * volume sees only requests that lie within its capacity (struct tvq_vreq).
  */
 #include "device/util.h"
 #include "types/blk.h"
 
-#define BATCH 32
-#define BATCH_LARGE 4		/* after a turn that moved more than TURN_BYTES */
-#define TURN_BYTES (1u << 20)
+#define BATCH	      32
+#define BATCH_LARGE   4 /* after a turn that moved more than TURN_BYTES */
+#define TURN_BYTES    (1u << 20)
 /* Most data of one request: a volume may move it within one turn. Far above what drivers send. */
 #define BLK_MAX_BYTES (32u << 20)
-#define POOL_CHUNK 64
-#define POOL_MAX 1024
+#define POOL_CHUNK    64
+#define POOL_MAX      1024
 
 struct blk_header {
 	uint32_t type;
@@ -40,14 +41,14 @@ struct blk_req {
 	struct tvq_chain chain;
 	uint8_t *status;
 	struct tvq_vq *vq;
-	uint32_t written;		/* of data, should it succeed */
+	uint32_t written; /* of data, should it succeed */
 	struct blk_req *next;
 	struct tvq_vreq v;
 	/* One more for each area that a request's memory may be cut at. */
 	struct tvq_seg seg[BLK_CHAIN_MAX];
 	uint64_t iova[BLK_CHAIN_MAX];
-	/* While writes are logged: lengths of the writable pieces, without the status byte; a volume may
-	 * change seg. */
+	/* While writes are logged: lengths of the writable pieces, without the status byte; a
+	 * volume may change seg. */
 	uint32_t log_len[BLK_CHAIN_MAX];
 };
 
@@ -65,18 +66,18 @@ struct blk_pool {
 	struct blk_chunk *chunks;
 	unsigned int n;
 	unsigned int in_use;
-	struct blk_queue *line, **line_tail;	/* starved, with nothing under way */
+	struct blk_queue *line, **line_tail; /* starved, with nothing under way */
 };
 
 /* What a worker needs of a queue while it has it. */
 struct blk_queue {
 	struct blk_pool *pool;
-	struct tvq_volume_channel *ch;	/* NULL: no volume */
+	struct tvq_volume_channel *ch; /* NULL: no volume */
 	struct blk *blk;
 	struct tvq_vq *vq;
-	struct blk_queue *next;		/* in the pool's line */
+	struct blk_queue *next; /* in the pool's line */
 	bool in_line;
-	uint32_t block_mask;		/* of the volume's block size */
+	uint32_t block_mask; /* of the volume's block size */
 	unsigned int batch;
 	bool read_only, can_discard, can_zero;
 };
@@ -322,7 +323,8 @@ static bool in_range(const struct blk_queue *q, uint64_t sector, uint64_t len)
 	return offset <= capacity && len <= capacity - offset;
 }
 
-/* The parsers below return BLK_S_OK with a request that is to be submitted, or how it was answered. */
+/* The parsers below return BLK_S_OK with a request that is to be submitted, or how it was answered.
+ */
 #define ANSWERED 0x100
 
 static int parse_read(struct blk_queue *q, struct blk_req *r, uint64_t sector)
@@ -373,7 +375,8 @@ static int parse_range(struct blk_queue *q, struct blk_req *r, uint32_t type, ui
 	if (flags & ~(zero ? 1u : 0u))
 		return BLK_S_UNSUPP;
 	r->v.len = (uint64_t)tvq_get32(&range.num_sectors) * TVQ_SECTOR_SIZE;
-	if (tvq_get32(&range.num_sectors) > 1u << 21 || !in_range(q, tvq_get64(&range.sector), r->v.len))
+	if (tvq_get32(&range.num_sectors) > 1u << 21 ||
+	    !in_range(q, tvq_get64(&range.sector), r->v.len))
 		return BLK_S_IOERR;
 	r->v.op = zero ? TVQ_VREQ_WRITE_ZEROES : TVQ_VREQ_DISCARD;
 	r->v.flags = flags ? TVQ_VREQ_UNMAP : 0;
@@ -423,7 +426,8 @@ static inline int parse(struct blk_queue *q, struct blk_req *r)
 	uint32_t type;
 
 	if (__builtin_expect(r->chain.too_long || !q->ch || r->chain.out_len == UINT32_MAX ||
-				     r->chain.in_len == UINT32_MAX, 0))
+				     r->chain.in_len == UINT32_MAX,
+			     0))
 		return BLK_S_IOERR;
 	if (__builtin_expect(r->chain.n_out && r->seg[0].len == sizeof(h), 1)) {
 		memcpy(&h, r->seg[0].va, sizeof(h));
@@ -441,13 +445,14 @@ static inline int parse(struct blk_queue *q, struct blk_req *r)
 
 /* ---- a turn ---- */
 
-static unsigned int start_batch(struct blk_queue *q, struct tvq_vq *vq, struct blk_req **r, unsigned int n,
-				struct tvq_vreq **v)
+static unsigned int start_batch(struct blk_queue *q, struct tvq_vq *vq, struct blk_req **r,
+				unsigned int n, struct tvq_vreq **v)
 {
 	unsigned int m = 0;
 	uint64_t bytes = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
+		/* All n are set. NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign) */
 		struct blk_req *req = r[i];
 		int res;
 
@@ -501,7 +506,7 @@ static unsigned int blk_work(struct tvq_vq *vq)
 		pool_put(q->pool, r[--n]);
 	if (!got) {
 		if (q->pool->line)
-			pool_wake(q->pool);	/* it may have been woken in vain */
+			pool_wake(q->pool); /* it may have been woken in vain */
 		return 0;
 	}
 	m = start_batch(q, vq, r, got, v);
@@ -509,7 +514,8 @@ static unsigned int blk_work(struct tvq_vq *vq)
 		q->ch->volume->ops->submit(q->ch, v, m);
 	for (unsigned int i = 0; i < m; i++)
 		if (v[i]->status != TVQ_VREQ_PENDING)
-			finish(q, tvq_container_of(v[i], struct blk_req, v), wire_status(v[i]->status));
+			finish(q, tvq_container_of(v[i], struct blk_req, v),
+			       wire_status(v[i]->status));
 	tvq_vq_publish(vq);
 	return got;
 }
@@ -527,7 +533,7 @@ static int blk_enter(struct tvq_vq *vq)
 		return -ENOMEM;
 	q->blk = b;
 	q->vq = vq;
-	q->batch = BATCH_LARGE;	/* until it is known how much its requests move */
+	q->batch = BATCH_LARGE; /* until it is known how much its requests move */
 	q->pool = pool_of(vq->worker);
 	if (!q->pool)
 		err = -ENOMEM;

@@ -34,8 +34,8 @@ enum {
 
 enum { BLK_S_OK = 0, BLK_S_IOERR = 1, BLK_S_UNSUPP = 2 };
 
-#define BLK_SEG_MAX 126			/* data segments that a driver may use */
-#define BLK_CHAIN_MAX (BLK_SEG_MAX + 2)	/* with header and status; longer chains are refused */
+#define BLK_SEG_MAX   126		/* data segments that a driver may use */
+#define BLK_CHAIN_MAX (BLK_SEG_MAX + 2) /* with header and status; longer chains are refused */
 
 /* virtio 1.4, 5.2.4, whole (TQ-076). */
 struct blk_config {
@@ -77,10 +77,10 @@ _Static_assert(sizeof(struct blk_config) <= TVQ_TYPE_CONFIG_MAX, "fits");
 
 /* A block device's own state. */
 struct blk {
-	struct tvq_volume *volume;	/* NULL: the outermost device, which has none */
-	atomic_bool write_through;	/* each write is stable before it is used */
-	_Atomic uint64_t capacity;	/* bytes that requests may reach: what is told, and is there */
-	uint8_t writeback0;		/* config's writeback after a reset */
+	struct tvq_volume *volume; /* NULL: the outermost device, which has none */
+	atomic_bool write_through; /* each write is stable before it is used */
+	_Atomic uint64_t capacity; /* bytes that requests may reach: what is told, and is there */
+	uint8_t writeback0;	   /* config's writeback after a reset */
 	struct tvq_claim claim;
 	struct tvq_device *dev;
 	struct tvq_type_cfg cfg;

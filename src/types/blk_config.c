@@ -26,7 +26,8 @@ static bool power_of_two(uint32_t n)
 	return n && !(n & (n - 1));
 }
 
-/* TQ-142: honoured or failed. A field whose bit is not offered reads 0, so nothing else can be asked. */
+/* TQ-142: honoured or failed. A field whose bit is not offered reads 0, so nothing else can be
+ * asked. */
 static bool bits_offered(const struct virtio_transportq_blk_config *a, uint64_t features)
 {
 	if (a->seg_max && !(features & TVQ_BIT(BLK_F_SEG_MAX)))
@@ -39,7 +40,8 @@ static bool bits_offered(const struct virtio_transportq_blk_config *a, uint64_t 
 	return !a->wce || features & TVQ_BIT(BLK_F_CONFIG_WCE);
 }
 
-static int blk_parse(const struct tvq_mgmt_cfg *mgmt, struct tvq_type_cfg *cfg, bool default_features)
+static int blk_parse(const struct tvq_mgmt_cfg *mgmt, struct tvq_type_cfg *cfg,
+		     bool default_features)
 {
 	const struct virtio_transportq_blk_config *a = asked(cfg);
 	uint32_t blk_size = tvq_get32(&a->blk_size);
@@ -56,9 +58,9 @@ static int blk_parse(const struct tvq_mgmt_cfg *mgmt, struct tvq_type_cfg *cfg, 
 	if (n > mgmt->max_vdev_vqs)
 		return -ENOSPC;
 	/* SIZE_MAX and GEOMETRY are not offered: there is nothing to honour. */
-	if (a->unused || a->wce > 1 || tvq_get32(&a->size_max) || tvq_get16(&a->cylinders) || a->heads ||
-	    a->sectors || tvq_get32(&a->seg_max) > BLK_SEG_MAX || a->physical_block_exp > 15 ||
-	    !bits_offered(a, cfg->features))
+	if (a->unused || a->wce > 1 || tvq_get32(&a->size_max) || tvq_get16(&a->cylinders) ||
+	    a->heads || a->sectors || tvq_get32(&a->seg_max) > BLK_SEG_MAX ||
+	    a->physical_block_exp > 15 || !bits_offered(a, cfg->features))
 		return -EINVAL;
 	if (blk_size && (!power_of_two(blk_size) || blk_size < TVQ_SECTOR_SIZE || blk_size > 4096))
 		return -EINVAL;
@@ -77,7 +79,7 @@ static uint16_t blk_num_queues(const struct tvq_device *dev, uint64_t features)
 
 static uint16_t blk_transportq(uint16_t num_queues)
 {
-	return num_queues;	/* TQ-010 */
+	return num_queues; /* TQ-010 */
 }
 
 static bool blk_features_ok(uint64_t features)
@@ -96,12 +98,12 @@ static void fill_topology(struct tvq_device *dev, const struct virtio_transportq
 	struct blk_config *c = (void *)dev->config;
 	uint32_t physical = l->physical_block_size > blk_size ? l->physical_block_size : blk_size;
 
-	c->physical_block_exp = a->physical_block_exp ? a->physical_block_exp :
-							log2_of(physical / blk_size);
+	c->physical_block_exp = a->physical_block_exp ? a->physical_block_exp
+						      : log2_of(physical / blk_size);
 	c->alignment_offset = a->alignment_offset;
 	tvq_put16(&c->min_io_size, tvq_get16(&a->min_io_size) ? tvq_get16(&a->min_io_size) : 1);
-	tvq_put32(&c->opt_io_size, tvq_get32(&a->opt_io_size) ? tvq_get32(&a->opt_io_size) :
-								l->opt_io_size / blk_size);
+	tvq_put32(&c->opt_io_size, tvq_get32(&a->opt_io_size) ? tvq_get32(&a->opt_io_size)
+							      : l->opt_io_size / blk_size);
 }
 
 static void fill_ranges(struct tvq_device *dev, const struct tvq_volume_limits *l)
@@ -112,8 +114,9 @@ static void fill_ranges(struct tvq_device *dev, const struct tvq_volume_limits *
 		tvq_put32(&c->max_discard_sectors, BLK_MAX_RANGE);
 		tvq_put32(&c->max_discard_seg, 1);
 		tvq_put32(&c->discard_sector_alignment,
-			  l->discard_granularity > TVQ_SECTOR_SIZE ?
-				  l->discard_granularity / TVQ_SECTOR_SIZE : 1);
+			  l->discard_granularity > TVQ_SECTOR_SIZE
+				  ? l->discard_granularity / TVQ_SECTOR_SIZE
+				  : 1);
 	}
 	if (dev->offered & TVQ_BIT(BLK_F_WRITE_ZEROES)) {
 		tvq_put32(&c->max_write_zeroes_sectors, BLK_MAX_RANGE);
@@ -136,7 +139,8 @@ static int fill_config(struct tvq_device *dev, const struct tvq_type_cfg *cfg,
 	tvq_put64(&c->capacity, l->capacity / TVQ_SECTOR_SIZE);
 	atomic_store_explicit(&b->capacity, l->capacity, memory_order_relaxed);
 	if (dev->offered & TVQ_BIT(BLK_F_SEG_MAX))
-		tvq_put32(&c->seg_max, tvq_get32(&a->seg_max) ? tvq_get32(&a->seg_max) : BLK_SEG_MAX);
+		tvq_put32(&c->seg_max,
+			  tvq_get32(&a->seg_max) ? tvq_get32(&a->seg_max) : BLK_SEG_MAX);
 	if (dev->offered & TVQ_BIT(BLK_F_BLK_SIZE))
 		tvq_put32(&c->blk_size, blk_size);
 	if (dev->offered & TVQ_BIT(BLK_F_TOPOLOGY))
@@ -160,8 +164,8 @@ static void blk_created(struct blk *b, int err)
 		if (err && b->volume)
 			dev->root->cfg.pool->ops->release(dev->root->cfg.pool, b->volume);
 	}
-	if (err) {	/* created() frees the device */
-		void (*created)(struct tvq_device *dev, int err) = b->created;
+	if (err) { /* created() frees the device */
+		void (*created)(struct tvq_device * dev, int err) = b->created;
 
 		dev->type_data = NULL;
 		dev->root->os->free(b, sizeof(*b));
@@ -193,7 +197,8 @@ static void blk_create(struct tvq_device *dev, const struct tvq_type_cfg *cfg,
 	b->dev = dev;
 	b->cfg = *cfg;
 	b->created = done;
-	if (!dev->parent) {	/* the outermost device has no volume: its own queues answer with errors */
+	if (!dev->parent) { /* the outermost device has no volume: its own queues answer with errors
+			     */
 		blk_created(b, 0);
 		return;
 	}
@@ -240,7 +245,8 @@ static void blk_reset(struct tvq_device *dev)
 }
 
 /* TQ-078: writeback is the only field that a driver may write. */
-static int blk_config_set(struct tvq_device *dev, uint32_t offset, uint32_t size, const uint8_t *buf)
+static int blk_config_set(struct tvq_device *dev, uint32_t offset, uint32_t size,
+			  const uint8_t *buf)
 {
 	struct blk_config *c = (void *)dev->config;
 

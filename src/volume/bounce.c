@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Bounce buffers for O_DIRECT: a few for each executor, shared by all its channels, so that thousands of
- * volumes cost none. Each is made when it is first needed and kept until the executor ends. Who finds none
- * waits in a queue; whoever gives one back hands it to the first there.
+ * Bounce buffers for O_DIRECT: a few for each executor, shared by all its channels, so that
+ * thousands of volumes cost none. Each is made when it is first needed and kept until the executor
+ * ends. Who finds none waits in a queue; whoever gives one back hands it to the first there.
  */
 #include <errno.h>
 #include <stdlib.h>

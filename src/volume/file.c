@@ -2,28 +2,26 @@
 /*
  * Requests of file volumes, on the loop's io_uring.
  *
- * Theory of operation. A request goes through one or more operations of the kernel, one at a time; what it
- * needs meanwhile is in the request's private room, so nothing is allocated. All that a turn starts goes to
- * the kernel in one submission, at the turn's end.
+ * Theory of operation. A request goes through one or more operations of the kernel, one at a time;
+ * what it needs meanwhile is in the request's private room, so nothing is allocated. All that a
+ * turn starts goes to the kernel in one submission, at the turn's end.
  *
- *   READ, WRITE    one operation, and one more for as long as the kernel did less than it was asked. With
- *                  O_DIRECT and memory that is not aligned as it asks, each operation goes through a bounce
- *                  buffer (bounce.c), for which the request may have to wait. Stable writes (FUA) are
- *                  written with RWF_DSYNC.
- *   FLUSH          fdatasync.
- *   DISCARD        a hole; on a block device the ioctl, by a job: the kernel's fallocate does only those
- *                  discards that read as zeroes.
- *   WRITE_ZEROES   a hole (UNMAP) or a range of zeroes, or where the file system has neither zeroes that
- *                  are written; then, for FUA, fdatasync.
+ *   READ, WRITE    one operation, and one more for as long as the kernel did less than it was
+ * asked. With O_DIRECT and memory that is not aligned as it asks, each operation goes through a
+ * bounce buffer (bounce.c), for which the request may have to wait. Stable writes (FUA) are written
+ * with RWF_DSYNC. FLUSH          fdatasync. DISCARD        a hole; on a block device the ioctl, by
+ * a job: the kernel's fallocate does only those discards that read as zeroes. WRITE_ZEROES   a hole
+ * (UNMAP) or a range of zeroes, or where the file system has neither zeroes that are written; then,
+ * for FUA, fdatasync.
  *
- * Errors. A read that ends before its length found the image shorter than it was: an error, and from then
- * on writes are refused, as they would make it long enough again with zeroes in between. A write to an image
- * that was cut off unnoticed does just that.
+ * Errors. A read that ends before its length found the image shorter than it was: an error, and
+ * from then on writes are refused, as they would make it long enough again with zeroes in between.
+ * A write to an image that was cut off unnoticed does just that.
  *
- * When fdatasync fails the kernel has thrown away what it could not write, and the next call would say that
- * all is well. So after the first failure every FLUSH of this volume fails, until the image is added
- * again; so it is after a stable write that failed, since the kernel may have told that write of another
- * one's loss, and tells each loss once.
+ * When fdatasync fails the kernel has thrown away what it could not write, and the next call would
+ * say that all is well. So after the first failure every FLUSH of this volume fails, until the
+ * image is added again; so it is after a stable write that failed, since the kernel may have told
+ * that write of another one's loss, and tells each loss once.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -115,8 +113,8 @@ static struct tvq_file *file_of(const struct file_req *r)
 }
 
 /*
- * Writes and what follows them may end in a thread of the kernel that wants this very CPU; reads end in an
- * interrupt, and a wait in between would only cost them time.
+ * Writes and what follows them may end in a thread of the kernel that wants this very CPU; reads
+ * end in an interrupt, and a wait in between would only cost them time.
  */
 static bool needs_the_cpu(struct file_req *r)
 {
@@ -353,7 +351,8 @@ static void sync_done(struct file_req *r, int res)
 
 	if (res < 0)
 		atomic_store_explicit(&f->flush_failed, true, memory_order_relaxed);
-	/* Another one's failure may have come meanwhile, and have taken the news of what we wait for. */
+	/* Another one's failure may have come meanwhile, and have taken the news of what we wait
+	 * for. */
 	else if (atomic_load_explicit(&f->flush_failed, memory_order_relaxed))
 		res = -EIO;
 	req_end(r, res < 0 ? req_log(r, res) : 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the files of the file volume share: file.c does requests, file_open.c opens and measures, lock.c
- * has the image locks, bounce.c the bounce buffers. Private to the folder.
+ * What the files of the file volume share: file.c does requests, file_open.c opens and measures,
+ * lock.c has the image locks, bounce.c the bounce buffers. Private to the folder.
  */
 #ifndef TVQ_VOLUME_FILE_H
 #define TVQ_VOLUME_FILE_H
@@ -28,14 +28,16 @@ struct tvq_file {
 extern const struct tvq_volume_ops tvq_file_ops;
 
 /*
- * Takes QEMU's image locks on fd for a user that reads, and, unless read_only, writes, and lets others
- * read but not write or resize. 0; or -EAGAIN where somebody has what that excludes, or another -errno, with
- * the sentence in err. They go with tvq_image_unlock() or the description's last close.
+ * Takes QEMU's image locks on fd for a user that reads, and, unless read_only, writes, and lets
+ * others read but not write or resize. 0; or -EAGAIN where somebody has what that excludes, or
+ * another -errno, with the sentence in err. They go with tvq_image_unlock() or the description's
+ * last close.
  */
 int tvq_image_lock(int fd, const char *path, bool read_only, char *err);
 void tvq_image_unlock(int fd);
 
-/* Bounce buffers: the executor's, at most TVQ_BOUNCE_BUFS of TVQ_BOUNCE_SIZE bytes, aligned to 4096. */
+/* Bounce buffers: the executor's, at most TVQ_BOUNCE_BUFS of TVQ_BOUNCE_SIZE bytes, aligned to
+ * 4096. */
 #define TVQ_BOUNCE_SIZE 65536
 #define TVQ_BOUNCE_BUFS 64
 
@@ -45,7 +47,8 @@ struct tvq_bounce_wait {
 };
 
 /*
- * A buffer at once, or NULL: then either w waits and w->fn is called, with a buffer, when one is given back
+ * A buffer at once, or NULL: then either w waits and w->fn is called, with a buffer, when one is
+ * given back
  * (*err 0), or there is no memory at all (*err -ENOMEM).
  */
 void *tvq_bounce_take(struct tvq_exec *e, struct tvq_bounce_wait *w, int *err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Opens what is behind a file volume and finds out what it can do. Blocks. A refusal says what is wrong and
- * what would be right.
+ * Opens what is behind a file volume and finds out what it can do. Blocks. A refusal says what is
+ * wrong and what would be right.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -153,7 +153,8 @@ static int regular_limits(struct tvq_file *f, const char *path, char *err)
 	return 0;
 }
 
-/* What the kernel says of O_DIRECT: 0, -ENOTSUP: it cannot be done here, -ENOSYS: it does not say. */
+/* What the kernel says of O_DIRECT: 0, -ENOTSUP: it cannot be done here, -ENOSYS: it does not say.
+ */
 static int direct_ask(const struct tvq_file *f, uint32_t *mem, uint32_t *offset)
 {
 #ifdef STATX_DIOALIGN

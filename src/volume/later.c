@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What may block and that nobody waits for: closing, unlinking, giving memory back. Volumes go on any
- * thread, perhaps when the executors have gone, so tvq_job_post(), which ends on one, will not do. One
- * thread for the process, made when there is work and gone some seconds after it.
+ * What may block and that nobody waits for: closing, unlinking, giving memory back. Volumes go on
+ * any thread, perhaps when the executors have gone, so tvq_job_post(), which ends on one, will not
+ * do. One thread for the process, made when there is work and gone some seconds after it.
  */
 #include <pthread.h>
 #include <signal.h>

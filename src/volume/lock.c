@@ -2,11 +2,11 @@
 /*
  * QEMU's image locks, so that a running QEMU and tvq refuse each other's images.
  *
- * QEMU gives each permission on an image a bit, and two bytes of the file that need not exist: byte 100 +
- * bit is locked by who has the permission, byte 200 + bit by who does not let others have it. All locks are
- * shared OFD locks, so holders of the same permission do not exclude each other; after taking its own, one
- * looks whether anybody else has a lock on the opposite byte of something that it wants or refuses. Both may
- * lose when they come at the same time.
+ * QEMU gives each permission on an image a bit, and two bytes of the file that need not exist: byte
+ * 100 + bit is locked by who has the permission, byte 200 + bit by who does not let others have it.
+ * All locks are shared OFD locks, so holders of the same permission do not exclude each other;
+ * after taking its own, one looks whether anybody else has a lock on the opposite byte of something
+ * that it wants or refuses. Both may lose when they come at the same time.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +35,8 @@ static struct flock byte_lock(short type, off_t at)
 	};
 }
 
-/* The first bit of mask whose byte at base somebody else has locked; -1: none; or -errno below that. */
+/* The first bit of mask whose byte at base somebody else has locked; -1: none; or -errno below
+ * that. */
 static int taken(int fd, unsigned int mask, off_t base)
 {
 	for (int bit = 0; bit < PERM_BITS; bit++) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Makers: volumes for claims that name none. Memory is made in place; a file is made by a job, since
- * creating one blocks, and the claim completes when that is done. A made file is unlinked when its volume
- * goes (tvq_volume_file_made()).
+ * Makers: volumes for claims that name none. Memory is made in place; a file is made by a job,
+ * since creating one blocks, and the claim completes when that is done. A made file is unlinked
+ * when its volume goes (tvq_volume_file_made()).
  */
 #include <errno.h>
 #include <fcntl.h>

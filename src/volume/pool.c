@@ -2,14 +2,15 @@
 /*
  * The pool: which volumes there are, and which device has which.
  *
- * Theory of operation. All volumes are in a hash table by their id. A volume that was added and is free is
- * also on two lists: that of its class (capacity and read_only), and that of all free ones with the same
- * read_only. So claims by id, for any capacity and for a given one, and releases cost the same with ten
- * volumes and with 60,000. Lists are ordered by how long their volumes have been free: what a device gave
- * back is the last to be given out again. Classes are in a hash table too and go with their last volume.
+ * Theory of operation. All volumes are in a hash table by their id. A volume that was added and is
+ * free is also on two lists: that of its class (capacity and read_only), and that of all free ones
+ * with the same read_only. So claims by id, for any capacity and for a given one, and releases cost
+ * the same with ten volumes and with 60,000. Lists are ordered by how long their volumes have been
+ * free: what a device gave back is the last to be given out again. Classes are in a hash table too
+ * and go with their last volume.
  *
- * A volume that a maker made belongs to one claim. It is in the table by id and on no list, and leaves the
- * pool when it is released.
+ * A volume that a maker made belongs to one claim. It is in the table by id and on no list, and
+ * leaves the pool when it is released.
  */
 #include <errno.h>
 #include <stdlib.h>

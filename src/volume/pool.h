@@ -39,13 +39,15 @@ struct tvq_volume_pool {
 /* Is the id (padded with NUL) that of a volume of the pool? */
 bool tvq_pool_has_id(const struct tvq_volume_pool *p, const uint8_t *id);
 
-/* Adds a volume that m made for the claim, and completes the claim. Takes v's reference, also on failure. */
+/* Adds a volume that m made for the claim, and completes the claim. Takes v's reference, also on
+ * failure. */
 void tvq_pool_made(struct tvq_volume_pool *p, struct tvq_pool_maker *m, struct tvq_volume *v,
 		   struct tvq_claim *c);
 
 /*
- * Has the first maker with room make a volume of c->capacity; ends in tvq_pool_made() or in c->done with an
- * error, perhaps before the return. -ENOSPC where there is no such maker; the claim is not completed then.
+ * Has the first maker with room make a volume of c->capacity; ends in tvq_pool_made() or in c->done
+ * with an error, perhaps before the return. -ENOSPC where there is no such maker; the claim is not
+ * completed then.
  */
 int tvq_pool_make(struct tvq_volume_pool *p, struct tvq_claim *c);
 

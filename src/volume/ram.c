@@ -2,24 +2,23 @@
 /*
  * A volume in anonymous memory.
  *
- * Theory of operation. Nothing is mapped before the first write, since a process may have 65530 mappings
- * and more volumes than that. The first write makes one mapping without reservation for all of the
- * volume; the kernel gives memory as pages are written. The volume is looked at in pieces of 2 MiB, each
- * with a state byte and one bit for each 4 KiB page that was written:
+ * Theory of operation. Nothing is mapped before the first write, since a process may have 65530
+ * mappings and more volumes than that. The first write makes one mapping without reservation for
+ * all of the volume; the kernel gives memory as pages are written. The volume is looked at in
+ * pieces of 2 MiB, each with a state byte and one bit for each 4 KiB page that was written:
  *
- *   FRESH -> WRITTEN    before the first write to the piece. Never back: a FRESH piece is read as zeroes
- *                       without a look at its memory, so that a sweep over an empty volume costs neither
- *                       pages nor page tables.
- *   WRITTEN -> HUGE     an eighth of its pages have been written: the piece is made one huge page, which
- *                       nearly halves the time of a random access. Not earlier: a volume with a few
+ *   FRESH -> WRITTEN    before the first write to the piece. Never back: a FRESH piece is read as
+ * zeroes without a look at its memory, so that a sweep over an empty volume costs neither pages nor
+ * page tables. WRITTEN -> HUGE     an eighth of its pages have been written: the piece is made one
+ * huge page, which nearly halves the time of a random access. Not earlier: a volume with a few
  *                       scattered pages would take 512 times its data.
  *                       Another thread does it: the kernel may take milliseconds.
  *   WRITTEN -> SMALL    the kernel had no huge page; not tried again.
  *   HUGE, SMALL -> WRITTEN   a good part of the piece was discarded.
  *
- * Several workers may use one volume, without a lock: the bits and the states WRITTEN to SMALL only say
- * what may be worth while, so a race costs time and never data. Discard drops the pages of the range that
- * it was given and no other byte, since another worker may be writing next to it.
+ * Several workers may use one volume, without a lock: the bits and the states WRITTEN to SMALL only
+ * say what may be worth while, so a race costs time and never data. Discard drops the pages of the
+ * range that it was given and no other byte, since another worker may be writing next to it.
  */
 #include <errno.h>
 #include <stdlib.h>

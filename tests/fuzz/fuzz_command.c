@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Transportq commands against a plain model of section 4: the input is a list of commands, valid and not,
- * each is sent to a real management device, and every answer (ack, used length, in-data) is compared with
- * what the model says. The model knows nothing of the device half's code.
+ * Transportq commands against a plain model of section 4: the input is a list of commands, valid
+ * and not, each is sent to a real management device, and every answer (ack, used length, in-data)
+ * is compared with what the model says. The model knows nothing of the device half's code.
  *
- * Input: for each command one byte that chooses it (or raw bytes), then the bytes of its fields; where a
- * field is an address, identifier or index, a byte chooses among good and bad values.
+ * Input: for each command one byte that chooses it (or raw bytes), then the bytes of its fields;
+ * where a field is an address, identifier or index, a byte chooses among good and bad values.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,23 +18,23 @@
 #include "device/util.h"
 #include "ring/driver_ring.h"
 
-#define DEVICES 4
-#define QUEUES 2		/* of each device */
-#define MAX_SIZE 64
+#define DEVICES	   4
+#define QUEUES	   2 /* of each device */
+#define MAX_SIZE   64
 #define AREA_PAGES 8
 #define CONFIG_LEN 96
-#define ERR (-1)
+#define ERR	   (-1)
 
-#define BIT(n) (1ull << (n))
-#define F_MQ BIT(12)
-#define F_WCE BIT(11)
-#define F_FLUSH BIT(9)
-#define F_V1 BIT(32)
-#define F_PLATFORM BIT(33)
-#define F_PACKED BIT(34)
+#define BIT(n)	     (1ull << (n))
+#define F_MQ	     BIT(12)
+#define F_WCE	     BIT(11)
+#define F_FLUSH	     BIT(9)
+#define F_V1	     BIT(32)
+#define F_PLATFORM   BIT(33)
+#define F_PACKED     BIT(34)
 #define F_RING_RESET BIT(40)
-#define F_TQ BIT(48)
-#define F_VDEV BIT(49)
+#define F_TQ	     BIT(48)
+#define F_VDEV	     BIT(49)
 
 /* ---- the model ---- */
 
@@ -49,11 +49,11 @@ struct m_queue {
 };
 
 struct m_device {
-	uint64_t id;			/* 0: none */
+	uint64_t id; /* 0: none */
 	uint64_t offered, accepted;
 	uint16_t n_queues;
 	uint8_t status;
-	bool unsure;			/* a ring of zeroes at another index: it may need a reset */
+	bool unsure; /* a ring of zeroes at another index: it may need a reset */
 	struct m_queue q[QUEUES];
 	struct m_msi config_msi;
 	uint8_t writeback;
@@ -65,11 +65,11 @@ static struct world {
 	struct tvq_bus *bus;
 	struct tvq_drv_ring *ring;
 	void *ring_mem;
-	uint8_t *mem;			/* out, in, and areas for queues */
+	uint8_t *mem; /* out, in, and areas for queues */
 	uint64_t iova;
 	struct m_device dev[DEVICES];
 	uint64_t last_id;
-	uint64_t features, defaults;	/* of a block device, by TYPE_GET */
+	uint64_t features, defaults; /* of a block device, by TYPE_GET */
 } w;
 
 struct input {
@@ -87,7 +87,8 @@ static uint8_t take(struct input *in)
 
 static void die(const char *what, const struct tvq_command *c, long got, long expected)
 {
-	fprintf(stderr, "%s: %s: the device says %ld, the model %ld; sent:", c ? c->name : "raw", what, got, expected);
+	fprintf(stderr, "%s: %s: the device says %ld, the model %ld; sent:", c ? c->name : "raw",
+		what, got, expected);
 	for (int i = 0; i < 100; i++)
 		fprintf(stderr, " %02x", w.mem[i]);
 	fprintf(stderr, "\n");
@@ -163,9 +164,15 @@ static void start_device(void)
 
 static void start_world(void)
 {
-	struct tvq_maker_cfg maker = { .kind = TVQ_MAKER_NULL, .name = "n", .default_size = 1 << 20 };
-	struct tvq_mgmt_cfg cfg = { .os = &tvq_os_host, .control = &w.exec, .max_devices = DEVICES,
-				    .max_vqs = 64, .max_vdev_vqs = QUEUES, .max_queue_size = MAX_SIZE };
+	struct tvq_maker_cfg maker = { .kind = TVQ_MAKER_NULL,
+				       .name = "n",
+				       .default_size = 1 << 20 };
+	struct tvq_mgmt_cfg cfg = { .os = &tvq_os_host,
+				    .control = &w.exec,
+				    .max_devices = DEVICES,
+				    .max_vqs = 64,
+				    .max_vdev_vqs = QUEUES,
+				    .max_queue_size = MAX_SIZE };
 	char err[TVQ_VOLUME_ERR_LEN];
 	int e;
 
@@ -185,12 +192,12 @@ static void start_world(void)
 
 struct m_call {
 	const struct tvq_command *def;
-	struct m_device *d;		/* NULL: device_id 0, or one that does not live */
+	struct m_device *d; /* NULL: device_id 0, or one that does not live */
 	uint64_t id;
 	const uint8_t *out;
 	uint32_t out_len, in_room;
 	uint8_t in[256];
-	bool in_known;			/* in-data can be predicted */
+	bool in_known; /* in-data can be predicted */
 	uint64_t created;
 };
 
@@ -236,7 +243,8 @@ static int m_create(struct m_call *c)
 	if (!f)
 		f = w.defaults | (n > 1 ? F_MQ : 0);
 	if ((n > 1 && !(f & F_MQ)) || f & ~w.features || !(f & F_V1) || !(f & F_PLATFORM) ||
-	    (f & F_WCE && !(f & F_FLUSH)) || (f & F_VDEV && !(f & F_TQ)) || n + !!(f & F_TQ) > QUEUES)
+	    (f & F_WCE && !(f & F_FLUSH)) || (f & F_VDEV && !(f & F_TQ)) ||
+	    n + !!(f & F_TQ) > QUEUES)
 		return ERR;
 	for (int i = 0; i < DEVICES; i++)
 		if (!w.dev[i].id)
@@ -244,7 +252,7 @@ static int m_create(struct m_call *c)
 	if (!d)
 		return ERR;
 	memset(d, 0, sizeof(*d));
-	d->id = 1;	/* what it is, the device says */
+	d->id = 1; /* what it is, the device says */
 	d->offered = f;
 	d->n_queues = n;
 	reset_device(d);
@@ -283,7 +291,8 @@ static int m_config(struct m_call *c, bool write)
 		return ERR;
 	if (!write)
 		return c->in_room < size ? ERR : (int)size;
-	if (!(d->status & 8) || !(d->accepted & F_WCE) || offset != 32 || size != 1 || c->out[8] > 1)
+	if (!(d->status & 8) || !(d->accepted & F_WCE) || offset != 32 || size != 1 ||
+	    c->out[8] > 1)
 		return ERR;
 	d->writeback = c->out[8];
 	return 0;
@@ -305,8 +314,9 @@ static int m_enable(struct m_call *c, struct m_queue *q)
 		return 0;
 	if (!q->has_addr || !q->mapped)
 		return ERR;
-	if (packed && ((q->avail & 0x7fff) >= q->size || (q->used & 0x7fff) >= q->size || q->avail != q->used))
-		return -2;	/* the model does not follow such positions */
+	if (packed && ((q->avail & 0x7fff) >= q->size || (q->used & 0x7fff) >= q->size ||
+		       q->avail != q->used))
+		return -2; /* the model does not follow such positions */
 	q->enabled = true;
 	if (q->avail && q->avail != 0x8000)
 		d->unsure = true;
@@ -330,7 +340,7 @@ static int m_queue_command(struct m_call *c)
 	if (index < queues_now(d))
 		q = &d->q[index];
 	else if (index == queues_now(d) && d->offered & F_TQ)
-		q = &d->q[d->n_queues];		/* its transportq, wherever it is now (TQ-011) */
+		q = &d->q[d->n_queues]; /* its transportq, wherever it is now (TQ-011) */
 	else
 		return ERR;
 	if (c->def->flags & TVQ_CMD_RING && !(d->status & 8))
@@ -562,7 +572,8 @@ static uint32_t make_out(struct input *in, const struct tvq_command *def, uint8_
 		break;
 	default:
 		for (uint32_t i = 0; i < len; i++)
-			out[i] = i == 1 && def->flags & TVQ_CMD_QUEUE ? 0 : take(in) & (i ? 127 : 3);
+			out[i] = i == 1 && def->flags & TVQ_CMD_QUEUE ? 0
+								      : take(in) & (i ? 127 : 3);
 	}
 	return len;
 }
@@ -571,7 +582,8 @@ static void one_command(struct input *in)
 {
 	uint8_t buf[512] = { 0 }, how = take(in), which = take(in);
 	struct virtio_transportq_ctrl *h = (void *)buf;
-	struct m_call c = { .def = &tvq_commands[which % TVQ_COMMANDS], .out = h->command_out_data };
+	struct m_call c = { .def = &tvq_commands[which % TVQ_COMMANDS],
+			    .out = h->command_out_data };
 	uint8_t slot = take(in);
 	struct answer a;
 	int expected;
@@ -598,14 +610,15 @@ static void one_command(struct input *in)
 	tvq_put16(&h->command, c.def->command);
 	expected = m_run(&c);
 	send_command(buf, sizeof(*h) + c.out_len, 4 + c.in_room, &a);
-	if (expected == -2) {	/* not modelled: both answers are right, the device goes */
+	if (expected == -2) { /* not modelled: both answers are right, the device goes */
 		c.d->unsure = true;
 		if (a.ack == VIRTIO_TRANSPTQ_OK)
 			c.d->q[tvq_get16(c.out)].enabled = true;
 		return;
 	}
 	if (a.ack != (expected == ERR ? VIRTIO_TRANSPTQ_ERR : VIRTIO_TRANSPTQ_OK))
-		die("ack", c.def, (long)a.ack, expected == ERR ? VIRTIO_TRANSPTQ_ERR : VIRTIO_TRANSPTQ_OK);
+		die("ack", c.def, (long)a.ack,
+		    expected == ERR ? VIRTIO_TRANSPTQ_ERR : VIRTIO_TRANSPTQ_OK);
 	if (a.used != (expected == ERR ? 4 : 4 + (uint32_t)expected))
 		die("used length", c.def, (long)a.used, expected == ERR ? 4 : 4 + expected);
 	if (c.in_known && expected > 0 && memcmp(a.in, c.in, (size_t)expected))

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The control socket: the daemon itself, without a socket of its own, on connections that the fuzzer makes.
+ * The control socket: the daemon itself, without a socket of its own, on connections that the
+ * fuzzer makes.
  *
- * The input is what two clients send. A byte of control, then a chunk: bit 7 says which client, bit 6 that
- * it hangs up afterwards, bit 5 that the daemon has its turns before what follows, bits 0-4 that many times
- * 16 bytes. Afterwards every device and volume is deleted again over a third connection, so that each input
- * finds the same daemon; and the daemon still has to answer there.
+ * The input is what two clients send. A byte of control, then a chunk: bit 7 says which client, bit
+ * 6 that it hangs up afterwards, bit 5 that the daemon has its turns before what follows, bits 0-4
+ * that many times 16 bytes. Afterwards every device and volume is deleted again over a third
+ * connection, so that each input finds the same daemon; and the daemon still has to answer there.
  *
- * Requests can name files, and the fuzzer may run as root: an input whose clients send a slash that is not
- * part of FILES, or a backslash that could spell one, is left out.
+ * Requests can name files, and the fuzzer may run as root: an input whose clients send a slash that
+ * is not part of FILES, or a backslash that could spell one, is left out.
  */
 #include <errno.h>
 #include <signal.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The real daemon in a child process, the real tvqctl in others, and a raw client of the control socket.
+ * The real daemon in a child process, the real tvqctl in others, and a raw client of the control
+ * socket.
  */
 #ifndef CONTROL_LAB_H
 #define CONTROL_LAB_H
@@ -31,8 +32,8 @@ void lab_open(struct lab *l);
 /* Stops a daemon that still runs, removes the directory and all in it. */
 void lab_close(struct lab *l);
 
-/* Starts tvqd with --control and these options (NULL ends them), and waits until it is ready or has ended.
- * True: ready. */
+/* Starts tvqd with --control and these options (NULL ends them), and waits until it is ready or has
+ * ended. True: ready. */
 bool lab_start(struct lab *l, ...);
 /* The same; change (may be NULL) alters its configuration or process before it begins. */
 bool lab_start_with(struct lab *l, void (*change)(struct tvqd_cfg *cfg), ...);
@@ -46,7 +47,8 @@ unsigned int lab_fds(const struct lab *l);
 /* A connection; fails the test where there is none. */
 int lab_connect(const struct lab *l);
 void lab_send(int fd, const char *text);
-/* The next line without its newline, "" at the end of the connection. The caller's static buffer. */
+/* The next line without its newline, "" at the end of the connection. The caller's static buffer.
+ */
 const char *lab_line(int fd);
 /* Sends a line, returns the answer's; over a connection of its own. */
 const char *lab_ask(const struct lab *l, const char *request);
@@ -55,8 +57,8 @@ void lab_ok(const struct lab *l, const char *request, const char *text);
 /* The answer is an error that holds text. */
 void lab_refused(const struct lab *l, const char *request, const char *text);
 
-/* Runs tvqctl on the daemon's socket; input (may be NULL) is its standard input. Returns its exit status;
- * what it printed is in out and err (LAB_OUT bytes, ending in NUL). */
+/* Runs tvqctl on the daemon's socket; input (may be NULL) is its standard input. Returns its exit
+ * status; what it printed is in out and err (LAB_OUT bytes, ending in NUL). */
 #define LAB_OUT (1u << 20)
 int lab_ctl(const struct lab *l, const char *input, char *out, char *err, ...);
 

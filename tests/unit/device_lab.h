@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A management device in process, with volumes that complete when the test says so, and queues that the
- * test drives descriptor by descriptor. A queue's memory is a file: the device maps it on its own, so
- * that an access after the unmap has completed is a fault.
+ * A management device in process, with volumes that complete when the test says so, and queues that
+ * the test drives descriptor by descriptor. A queue's memory is a file: the device maps it on its
+ * own, so that an access after the unmap has completed is a fault.
  */
 #ifndef TVQ_TESTS_DEVICE_LAB_H
 #define TVQ_TESTS_DEVICE_LAB_H
@@ -444,7 +444,8 @@ static inline uint64_t dl_create(struct tvq_client *c, const char *volume, uint3
 	return cr.device_id;
 }
 
-/* A device's memory: a file, mapped here, and in the device's space where the test maps it there. */
+/* A device's memory: a file, mapped here, and in the device's space where the test maps it there.
+ */
 struct dl_mem {
 	struct dl *l;
 	int fd;

@@ -149,7 +149,8 @@ static void header_and_data_may_be_cut_anywhere(void **state)
 	}
 }
 
-/* The status byte in the middle of what is writable would be data: it is the last byte that counts. */
+/* The status byte in the middle of what is writable would be data: it is the last byte that counts.
+ */
 static void status_is_the_last_writable_byte_wherever_that_lies(void **state)
 {
 	struct world w;

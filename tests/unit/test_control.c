@@ -148,8 +148,10 @@ static void directory_without_permission_is_said(void **state)
 {
 	struct lab *l = *state;
 
-	if (geteuid())
+	if (geteuid()) {
+		print_message("skipped: only root may be anybody\n");
 		skip();
+	}
 	assert_false(lab_start_with(l, become_nobody, NULL));
 	assert_ended(lab_wait(l), 1);
 	assert_holds(l->log, "Permission denied");
@@ -163,8 +165,10 @@ static void stranger_cannot_connect_and_is_told_why(void **state)
 	int pipe_fd[2], status;
 	ssize_t n;
 
-	if (geteuid())
+	if (geteuid()) {
+		print_message("skipped: only root may be anybody\n");
 		skip();
+	}
 	assert_true(lab_start(l, NULL));
 	assert_int_equal(pipe(pipe_fd), 0);
 	fflush(NULL);
@@ -302,7 +306,8 @@ static void client_that_reads_no_answers_is_waited_for_alone(void **state)
 			lab_ok(l, "{\"cmd\":\"dev show\"}", NULL);
 			quiet++;
 		}
-		/* What is kept for one client is bounded: 1 MiB of answers, and the sockets' buffers. */
+		/* What is kept for one client is bounded: 1 MiB of answers, and the sockets'
+		 * buffers. */
 		assert_true(sent < 50000);
 	}
 	fcntl(fd, F_SETFL, 0);
@@ -371,7 +376,8 @@ static void client_that_goes_in_the_middle_leaves_nothing_behind(void **state)
 			"\"class\":\"block\"}}\n{\"cmd\":\"dev del\",\"args\":{\"name\":\"d\"}}\n");
 		close(fd);
 	}
-	/* Its requests were whole, so they are done; the one asked now comes after the connections' ends. */
+	/* Its requests were whole, so they are done; the one asked now comes after the connections'
+	 * ends. */
 	for (int i = 0; i < 1000; i++) {
 		if (strstr(lab_ask(l, "{\"cmd\":\"dev show\"}"), "\"dev\":{}") && lab_fds(l) <= fds)
 			return;
@@ -446,8 +452,10 @@ static void limit_of_descriptors_is_raised_at_the_start(void **state)
 	struct rlimit rl, theirs;
 
 	getrlimit(RLIMIT_NOFILE, &rl);
-	if (rl.rlim_max < 512)
+	if (rl.rlim_max < 512) {
+		print_message("skipped: fewer than 512 descriptors are allowed here\n");
 		skip();
+	}
 	rl.rlim_cur = 256;
 	setrlimit(RLIMIT_NOFILE, &rl);
 	assert_true(lab_start(l, NULL));
@@ -497,7 +505,8 @@ static void tracer_that_does_not_read_misses_events_and_learns_how_many(void **s
 		lab_send(other, "{\"cmd\":\"mgmtdev show\"}\n");
 		assert_holds(lab_line(other), "\"ok\"");
 	}
-	/* Once there is room again, the next event comes with the number of those that were missed. */
+	/* Once there is room again, the next event comes with the number of those that were missed.
+	 */
 	for (;;) {
 		o = json_tokener_parse(lab_line(fd));
 		if (json_object_object_get_ex(o, "dropped", &dropped))

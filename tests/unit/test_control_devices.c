@@ -293,7 +293,8 @@ static void listing_shows_each_device_once(void **state)
 	close(fd);
 }
 
-/* Requests that are all there already, and answers that are more than the daemon keeps for a client. */
+/* Requests that are all there already, and answers that are more than the daemon keeps for a
+ * client. */
 static void answers_that_exceed_all_buffers_come_when_they_are_read(void **state)
 {
 	enum { DEVICES = 256, REQUESTS = 100 };

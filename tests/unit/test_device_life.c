@@ -126,7 +126,8 @@ static void msi_of_a_queue_that_leaves_can_be_changed(void **state)
 	one_down(&o);
 }
 
-/* TQ-082: SET works as a whole while the worker interrupts, and the old pair is quiet after its ack. */
+/* TQ-082: SET works as a whole while the worker interrupts, and the old pair is quiet after its
+ * ack. */
 static void pair_is_changed_as_a_whole_under_a_worker_that_interrupts(void **state)
 {
 	volatile uint32_t *word;

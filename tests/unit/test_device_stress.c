@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Whatever a driver may do to its devices, in random order while they work, on two workers. The test's
- * thread is driver and control executor. What has to hold: every command is answered, no buffer is used
- * twice, data is right, memory is not touched once its unmap has completed (it is not mapped any more,
- * and volumes touch it late), and in the end nothing is left.
+ * Whatever a driver may do to its devices, in random order while they work, on two workers. The
+ * test's thread is driver and control executor. What has to hold: every command is answered, no
+ * buffer is used twice, data is right, memory is not touched once its unmap has completed (it is
+ * not mapped any more, and volumes touch it late), and in the end nothing is left.
  */
 #define DL_INDIRECT 4
 #include "device_lab.h"

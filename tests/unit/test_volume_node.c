@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Volumes over block device nodes, and what a flush that failed means. The nodes are loop devices; over a
- * file system that is full they fail for real.
+ * Volumes over block device nodes, and what a flush that failed means. The nodes are loop devices;
+ * over a file system that is full they fail for real.
  */
 #include <linux/loop.h>
 #include <sched.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Random requests on a volume against a plain array of what it should hold. Linked with the tests of volumes.
+ * Random requests on a volume against a plain array of what it should hold. Linked with the tests
+ * of volumes.
  */
 #include "volume_test.h"
 
@@ -24,7 +25,8 @@ static uint32_t below(struct model *m, uint32_t n)
 	return vt_random(&m->seed) % n;
 }
 
-/* Cuts len bytes into pieces in the request's memory; half of the time of odd lengths and addresses. */
+/* Cuts len bytes into pieces in the request's memory; half of the time of odd lengths and
+ * addresses. */
 static void make_segs(struct model *m, unsigned int i, uint64_t len)
 {
 	uint8_t *at = m->memory + (size_t)i * ROOM;

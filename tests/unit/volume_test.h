@@ -37,7 +37,8 @@ static inline void vt_done(struct tvq_vreq *r)
 	vt_done_calls++;
 }
 
-/* Opens a channel on a volume, whose reference it takes. v NULL fails the test with what err says. */
+/* Opens a channel on a volume, whose reference it takes. v NULL fails the test with what err says.
+ */
 static inline struct vt vt_open(struct tvq_volume *v, const char *err)
 {
 	struct tvq_loop_cfg cfg = { .cpu = -1, .name = "test" };
@@ -137,8 +138,8 @@ static inline void vt_image(char path[128], const char *dir, const char *name, u
 }
 
 /*
- * Random requests in batches, compared with a plain array. Memory is cut into random pieces at addresses of
- * any alignment. size is at most a few MiB. Never overlaps two requests of one batch.
+ * Random requests in batches, compared with a plain array. Memory is cut into random pieces at
+ * addresses of any alignment. size is at most a few MiB. Never overlaps two requests of one batch.
  */
 void vt_model(struct vt *t, uint64_t seed, unsigned int batches);
 

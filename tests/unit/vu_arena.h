@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A front end that breaks the rules. Each attack ends with what everybody else sees: one line of
- * log that names the device and the message, no descriptor and no mapping left behind (lab_close), and
- * the next front end is served.
+ * log that names the device and the message, no descriptor and no mapping left behind (lab_close),
+ * and the next front end is served.
  */
 #ifndef TVQ_TESTS_VU_ARENA_H
 #define TVQ_TESTS_VU_ARENA_H
