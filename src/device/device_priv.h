@@ -101,6 +101,9 @@ struct tvq_root {
 	uint32_t *free_areas, n_free_areas, n_areas;
 	uint32_t *load; /* queues at each worker */
 	uint64_t commands, errors;
+	/* What drivers can make the log say, by breaking their devices again and again, is bounded. */
+	uint64_t log_since; /* when the last line was granted to the budget */
+	uint32_t log_budget, log_left_out;
 };
 
 /* ---- device.c: life ---- */
@@ -118,6 +121,9 @@ void tvq_device_needs_reset(struct tvq_device *dev, const char *why);
 	tvq_log((dev)->root->os, level, "%s %llu (%s): " fmt,                                      \
 		(dev)->parent ? "managed device" : "management device",                            \
 		(unsigned long long)(dev)->id, (dev)->type->name, ##__VA_ARGS__)
+
+/* A line that a driver can cause may be logged now; one in between says how many were left out. */
+bool tvq_root_may_log(struct tvq_root *root);
 
 /* ---- status.c: features, status ---- */
 int tvq_device_set_features(struct tvq_device *dev, uint64_t features);

@@ -4,6 +4,9 @@
 #include "device/manager.h"
 #include "device/util.h"
 
+#define LOG_BURST    20
+#define LOG_EVERY_NS 5000000000ull
+
 static int apply_defaults(struct tvq_mgmt_cfg *cfg)
 {
 	if (!cfg->os || !cfg->control)
@@ -49,6 +52,8 @@ static struct tvq_root *make_root(const struct tvq_mgmt_cfg *cfg, struct tvq_pla
 	tvq_slabs_init(&root->slabs, cfg->os);
 	root->control = cfg->control;
 	root->platform = platform;
+	root->log_budget = LOG_BURST;
+	root->log_since = cfg->os->now();
 	root->n_areas = cfg->max_devices;
 	root->areas = cfg->os->alloc(root->n_areas * sizeof(*root->areas));
 	root->free_areas = cfg->os->alloc(root->n_areas * sizeof(*root->free_areas));
@@ -62,6 +67,28 @@ static struct tvq_root *make_root(const struct tvq_mgmt_cfg *cfg, struct tvq_pla
 		root->n_free_areas++;
 	}
 	return root;
+}
+
+bool tvq_root_may_log(struct tvq_root *root)
+{
+	uint64_t now = root->os->now(), lines = (now - root->log_since) / LOG_EVERY_NS;
+
+	if (lines) {
+		root->log_budget = lines > LOG_BURST - root->log_budget
+					   ? LOG_BURST
+					   : root->log_budget + (uint32_t)lines;
+		root->log_since = now;
+	}
+	if (!root->log_budget) {
+		root->log_left_out++;
+		return false;
+	}
+	root->log_budget--;
+	if (root->log_left_out)
+		tvq_log(root->os, TVQ_LOG_WARN, "%u lines about broken devices were left out",
+			root->log_left_out);
+	root->log_left_out = 0;
+	return true;
 }
 
 static void root_created(struct tvq_device *dev, int err)

@@ -259,7 +259,8 @@ static void vq_broke(struct tvq_msg *m)
 {
 	struct tvq_vq *vq = tvq_container_of(m, struct tvq_vq, broken_msg);
 
-	tvq_device_log(vq->dev, TVQ_LOG_WARN, "queue %u: %s", vq->index, vq->broken_why);
+	if (tvq_root_may_log(vq->dev->root))
+		tvq_device_log(vq->dev, TVQ_LOG_WARN, "queue %u: %s", vq->index, vq->broken_why);
 	tvq_device_needs_reset(vq->dev, NULL);
 }
 

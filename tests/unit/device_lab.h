@@ -327,7 +327,7 @@ static inline void dl_up(struct dl *l, unsigned int workers, const struct tvq_mg
 		assert_int_equal(tvq_loop_start(l->worker_loops[i]), 0);
 	}
 	l->pool.ops = &dl_pool_ops;
-	m.os = &tvq_os_host;
+	m.os = m.os ? m.os : &tvq_os_host;
 	m.control = l->exec;
 	m.workers = l->workers;
 	m.n_workers = workers;

@@ -417,9 +417,50 @@ static void create_that_fails_later_leaves_nothing(void **state)
 	one_down(&o);
 }
 
+static unsigned int warnings;
+
+static void count_warnings(enum tvq_log_level level, const char *fmt, va_list ap)
+{
+	(void)fmt;
+	(void)ap;
+	warnings += level == TVQ_LOG_WARN;
+}
+
+/* A guest that breaks its device again and again cannot fill the disk that the log is on. */
+static void device_that_breaks_for_ever_fills_no_log(void **state)
+{
+	struct tvq_os os = tvq_os_host;
+	struct tvq_mgmt_cfg cfg = { .os = &os };
+	struct one o;
+
+	(void)state;
+	os.vlog = count_warnings;
+	warnings = 0;
+	dl_up(&o.l, 0, &cfg);
+	o.vol = dl_vol_new(&o.l, 1 << 20, DL_NOW);
+	dl_mem_new(&o.mem, &o.l, 1 << 20);
+	o.id = dl_create(o.l.client, NULL, o.mem.asid, 0, 0);
+	dl_queue_new(&o.q, &o.mem, o.l.client, o.id, 0, 16, false);
+	for (int i = 0; i < 200; i++) {
+		struct tvq_sg nowhere = { .addr = 1ull << 46, .len = 16 };
+
+		dl_start(&o.q, 1, 0);
+		assert_int_equal(tvq_drv_ring_add(o.q.ring, &nowhere, 1, 0, &o), 0);
+		dl_notify(&o.q);
+		while (!(dl_status(o.l.client, o.id) & 64))
+			dl_turns(&o.l, 1);
+		assert_int_equal(tvq_client_reset_call(o.l.client, o.id), 0);
+		tvq_drv_ring_free(o.q.ring);
+		dl_ring_make(&o.q);
+	}
+	assert_in_range(warnings, 20, 40);
+	one_down(&o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(device_that_breaks_for_ever_fills_no_log),
 		cmocka_unit_test(
 			interrupt_pending_on_a_stopped_queue_is_sent_before_the_unmask_is_acked),
 		cmocka_unit_test(msi_of_a_queue_that_leaves_can_be_changed),
