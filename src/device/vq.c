@@ -22,40 +22,35 @@ static void vq_resync_away(struct tvq_vq *vq)
 	vq->paused = tvq_ring_remap(&vq->ring) != 0;
 }
 
-static void vq_space_changed(struct tvq_dma_user *u, struct tvq_space *space)
+static void sync_with(struct tvq_vq *vq, struct tvq_space *space, struct tvq_msg *sync,
+		      bool *wanted)
 {
-	struct tvq_vq *vq = tvq_container_of(u, struct tvq_vq, user);
-
 	switch (vq->place) {
 	case TVQ_VQ_AWAY:
 		vq_resync_away(vq);
 		tvq_dma_sync_done(space);
 		break;
 	case TVQ_VQ_THERE:
-		tvq_exec_post(vq->worker, &vq->sync_msg);
+		tvq_exec_post(vq->worker, sync);
 		break;
 	case TVQ_VQ_LEAVING:
-		vq->sync_wanted = true;
+		*wanted = true; /* vq_left() answers */
 		break;
 	}
+}
+
+static void vq_space_changed(struct tvq_dma_user *u, struct tvq_space *space)
+{
+	struct tvq_vq *vq = tvq_container_of(u, struct tvq_vq, user);
+
+	sync_with(vq, space, &vq->sync_msg, &vq->sync_wanted);
 }
 
 static void vq_inflight_space_changed(struct tvq_dma_user *u, struct tvq_space *space)
 {
 	struct tvq_vq *vq = tvq_container_of(u, struct tvq_vq, inflight_user);
 
-	switch (vq->place) {
-	case TVQ_VQ_AWAY:
-		vq_resync_away(vq);
-		tvq_dma_sync_done(space);
-		break;
-	case TVQ_VQ_THERE:
-		tvq_exec_post(vq->worker, &vq->sync_inflight_msg);
-		break;
-	case TVQ_VQ_LEAVING:
-		vq->sync_inflight_wanted = true;
-		break;
-	}
+	sync_with(vq, space, &vq->sync_inflight_msg, &vq->sync_inflight_wanted);
 }
 
 static void vq_synced(struct tvq_msg *m)
