@@ -10,7 +10,7 @@
 #include "path.h"
 #include "version.h"
 
-#define DEFAULT_POLL_US 32
+#define DEFAULT_POLL_US 64
 #define DEFAULT_CLIENTS 1024
 #define REQUEST_NS	10000000000ull
 
@@ -49,7 +49,7 @@ static const char help[] =
 	"                        others: $XDG_RUNTIME_DIR/tvq/tvqd.sock)\n"
 	"  --workers N[@CPUS]    N threads for data, on these CPUs, as in 2@0,4-6;\n"
 	"                        0: one thread does everything (1)\n"
-	"  --poll-us N|always    microseconds that an idle thread polls before it sleeps (32)\n"
+	"  --poll-us N|always    microseconds that an idle thread polls before it sleeps (64)\n"
 	"  --max-devices N       most managed devices (65536)\n"
 	"  --max-vqs N           most virtqueues of all managed devices (262144)\n"
 	"  --queue-size N        most entries of a virtqueue, a power of two (1024)\n"

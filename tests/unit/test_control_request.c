@@ -207,7 +207,7 @@ static void options_are_taken_within_their_bounds_only(void **state)
 	}
 	assert_int_equal(options(&cfg, NULL, NULL), TVQD_RUN);
 	assert_int_equal(cfg.workers, 1);
-	assert_true(cfg.poll_ns == 32000);
+	assert_true(cfg.poll_ns == 64000);
 	assert_int_equal(options(&cfg, "--workers", "3@1,4-5"), TVQD_RUN);
 	assert_int_equal(cfg.workers, 3);
 	assert_int_equal(cfg.n_cpus, 3);
