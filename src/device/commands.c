@@ -482,8 +482,7 @@ static void lane_drain(struct tvq_lane *lane)
 		else
 			execute(c);
 		if (destroy)
-			return; /* the lane may be gone with its device, and nothing was left in it
-				 */
+			return; /* the lane may be gone with its device; it was empty */
 	}
 	lane->draining = false;
 }

@@ -44,7 +44,8 @@ struct blk_req {
 	uint32_t written; /* of data, should it succeed */
 	struct blk_req *next;
 	struct tvq_vreq v;
-	/* One more for each area that a request's memory may be cut at. */
+	/* Memory that is cut by the edge of a region takes one more; a chain that then has too many
+	 * is refused. */
 	struct tvq_seg seg[BLK_CHAIN_MAX];
 	uint64_t iova[BLK_CHAIN_MAX];
 	/* While writes are logged: lengths of the writable pieces, without the status byte; a
@@ -375,7 +376,7 @@ static int parse_range(struct blk_queue *q, struct blk_req *r, uint32_t type, ui
 	if (flags & ~(zero ? 1u : 0u))
 		return BLK_S_UNSUPP;
 	r->v.len = (uint64_t)tvq_get32(&range.num_sectors) * TVQ_SECTOR_SIZE;
-	if (tvq_get32(&range.num_sectors) > 1u << 21 ||
+	if (tvq_get32(&range.num_sectors) > BLK_MAX_RANGE ||
 	    !in_range(q, tvq_get64(&range.sector), r->v.len))
 		return BLK_S_IOERR;
 	r->v.op = zero ? TVQ_VREQ_WRITE_ZEROES : TVQ_VREQ_DISCARD;

@@ -37,6 +37,9 @@ enum { BLK_S_OK = 0, BLK_S_IOERR = 1, BLK_S_UNSUPP = 2 };
 #define BLK_SEG_MAX   126		/* data segments that a driver may use */
 #define BLK_CHAIN_MAX (BLK_SEG_MAX + 2) /* with header and status; longer chains are refused */
 
+/* Largest DISCARD and WRITE_ZEROES, in sectors: what one request may keep a backend busy with. */
+#define BLK_MAX_RANGE (1u << 21)
+
 /* virtio 1.4, 5.2.4, whole (TQ-076). */
 struct blk_config {
 	uint64_t capacity;

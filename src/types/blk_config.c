@@ -13,9 +13,6 @@
 	 TVQ_BIT(BLK_F_WRITE_ZEROES))
 #define BLK_ALL (BLK_DEFAULT | TVQ_BIT(BLK_F_RO) | TVQ_BIT(BLK_F_MQ))
 
-/* Largest DISCARD and WRITE_ZEROES, in sectors: what one request may keep a backend busy with. */
-#define BLK_MAX_RANGE (1u << 21)
-
 static const struct virtio_transportq_blk_config *asked(const struct tvq_type_cfg *cfg)
 {
 	return (const void *)cfg->dev_config;
