@@ -237,4 +237,25 @@ struct virtio_transportq_blk_config { /* TQ-142: virtio_blk_config to num_queues
 	__u8 id[20];
 } __attribute__((packed));
 
+/*
+ * virtio-pci [ours]: a management device that offers a page of its BAR as MSI target has this vendor
+ * data capability (virtio 1.4, 4.1.4.7). A write of the number of an MSI-X vector to bar's bus
+ * address + offset raises that vector, so MSI VQ_SET and CONFIG_SET by this pair need not be
+ * repeated when the vector's affinity changes. The device recognizes the pair; no memory write is
+ * made.
+ */
+#define VIRTIO_TRANSPTQ_PCI_MSI_MAGIC 0x49534d51 /* "QMSI" */
+
+struct virtio_transportq_pci_msi_cap {
+	__u8 cap_vndr; /* PCI_CAP_ID_VNDR */
+	__u8 cap_next;
+	__u8 cap_len;
+	__u8 cfg_type;	  /* VIRTIO_PCI_CAP_VENDOR_CFG, 9 */
+	__le16 vendor_id; /* the PCI vendor id of the device */
+	__u8 bar;
+	__u8 padding;
+	__le32 magic;
+	__le32 offset;
+} __attribute__((packed));
+
 #endif
