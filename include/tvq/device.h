@@ -45,6 +45,23 @@ struct tvq_device_stats {
 };
 void tvq_device_stats(const struct tvq_device *mgmt, struct tvq_device_stats *st);
 
+/* A living managed device. */
+struct tvq_device_info {
+	uint64_t id;
+	uint32_t virtio_device_id;
+	const char *type;		    /* its name, constant */
+	uint64_t features, driver_features; /* offered, accepted */
+	uint16_t n_vqs;			    /* a transportq of its own included */
+	uint8_t status;			    /* virtio 2.1 */
+	char volume[TVQ_VOLUME_ID_LEN + 1]; /* its id; empty: none */
+};
+/* -ENOENT: no such device of this manager's own. */
+int tvq_device_info(const struct tvq_device *mgmt, uint64_t device_id,
+		    struct tvq_device_info *info);
+/* For listing, the latest first: the id of the living one that was created last before that one,
+ * which may be gone by now; UINT64_MAX for the first. 0: no more. O(1) where that one lives. */
+uint64_t tvq_device_before(const struct tvq_device *mgmt, uint64_t device_id);
+
 /* A volume grew: the capacity in the configuration of the device that has it changes and the driver
  * hears of it (TQ-079). -ENOENT: no such device; -EINVAL: it would shrink. bytes. */
 int tvq_device_resize(struct tvq_device *mgmt, uint64_t device_id, uint64_t capacity);

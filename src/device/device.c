@@ -165,6 +165,8 @@ void tvq_device_progress(struct tvq_device *dev)
 
 		if (c)
 			tvq_tcmd_progress(c);
+		if (!dev->parent)
+			tvq_device_queues_progress(dev);
 		return;
 	}
 	if (dev->life == TVQ_NEW || dev->creating || !all_away(dev))

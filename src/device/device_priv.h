@@ -157,6 +157,24 @@ struct tvq_vq *tvq_device_vq(struct tvq_device *dev, uint32_t index);
 uint16_t tvq_device_transportq_index(const struct tvq_device *dev);
 uint16_t tvq_device_num_vqs(const struct tvq_device *dev);
 
+/* ---- registers.c: what buses make the outermost device's registers of ---- */
+struct tvq_own_queue {
+	uint16_t index, size;
+	uint64_t desc, driver, device;
+};
+/* The largest size of a queue of the device's own; 0: no such queue. */
+uint16_t tvq_device_queue_max(struct tvq_device *dev, uint16_t index);
+/* Size, areas, enable (TQ-090 to TQ-095). -ENOENT: no such queue; -EPERM: before FEATURES_OK; -EBUSY:
+ * it is enabled; -EINVAL, -EFAULT, -ENOMEM: see tvq_vq_enable(). */
+int tvq_device_queue_start(struct tvq_device *dev, const struct tvq_own_queue *q);
+/* As TQ-097; the queue's resetting is false when it is over, perhaps at the return. -ENOENT;
+ * -EOPNOTSUPP: RING_RESET was not negotiated. */
+int tvq_device_queue_reset(struct tvq_device *dev, uint16_t index);
+void tvq_device_queues_progress(struct tvq_device *dev);
+bool tvq_device_is_reset(const struct tvq_device *dev);
+/* Bytes of a notification: TQ-100. */
+unsigned int tvq_device_notify_width(const struct tvq_device *dev);
+
 /* ---- manager.c: children ---- */
 struct tvq_manager *tvq_manager_new(struct tvq_device *dev);
 void tvq_manager_free(struct tvq_device *dev);
@@ -191,7 +209,7 @@ struct tvq_device *tvq_root_new(const struct tvq_mgmt_cfg *cfg, struct tvq_platf
 /* The device has been reset (life LIVING, status 0) and has no child. */
 void tvq_root_free(struct tvq_device *dev);
 struct tvq_space *tvq_device_own_space(const struct tvq_device *dev);
-/* A write to the notification area (TQ-100, TQ-101, TQ-103). */
+/* A write to the notification area (TQ-100, TQ-101, TQ-103). addr is as VQ_NOTIFY GET answers it. */
 void tvq_root_notify(struct tvq_root *root, uint64_t addr, uint32_t value, unsigned int width);
 /* The queue behind an area, whatever its state; NULL: none. */
 struct tvq_vq *tvq_root_area_vq(struct tvq_root *root, uint64_t addr, uint16_t index);

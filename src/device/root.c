@@ -122,6 +122,7 @@ struct tvq_device *tvq_root_new(const struct tvq_mgmt_cfg *user_cfg, struct tvq_
 	*err = type->parse(&cfg, &tcfg, true);
 	dev = *err ? NULL : tvq_device_new(root, type, tcfg.features, tcfg.n_queues + 1);
 	if (!dev) {
+		*err = *err ? *err : -ENOMEM;
 		free_root(root);
 		return NULL;
 	}
@@ -149,9 +150,10 @@ void tvq_root_free(struct tvq_device *dev)
 
 struct tvq_vq *tvq_root_area_vq(struct tvq_root *root, uint64_t addr, uint16_t index)
 {
-	uint64_t page = addr / TVQ_AREA_SIZE;
+	uint64_t page = (addr - root->platform->area_base) / TVQ_AREA_SIZE;
 	struct tvq_device *dev;
 
+	/* Below the base it wraps, to a page that is beyond all there can be. */
 	if (addr % TVQ_AREA_SIZE || page >= root->n_areas)
 		return NULL;
 	dev = root->areas[page];
@@ -162,9 +164,7 @@ void tvq_root_notify(struct tvq_root *root, uint64_t addr, uint32_t value, unsig
 {
 	struct tvq_vq *vq = tvq_root_area_vq(root, addr, (uint16_t)value);
 
-	if (!vq)
-		return;
-	if (width == (tvq_device_has(vq->dev, TVQ_F_NOTIFICATION_DATA) ? 4 : 2))
+	if (vq && width == tvq_device_notify_width(vq->dev))
 		tvq_vq_notify(vq);
 }
 
@@ -176,6 +176,39 @@ void tvq_device_stats(const struct tvq_device *mgmt, struct tvq_device_stats *st
 	st->vqs = mgmt->root->vqs;
 	st->commands = mgmt->root->commands;
 	st->errors = mgmt->root->errors;
+}
+
+int tvq_device_info(const struct tvq_device *mgmt, uint64_t device_id, struct tvq_device_info *info)
+{
+	const struct tvq_device *dev = tvq_manager_find(mgmt->mgr, device_id);
+	const uint8_t *volume;
+
+	if (!dev)
+		return -ENOENT;
+	*info = (struct tvq_device_info){
+		.id = dev->id,
+		.virtio_device_id = dev->type->virtio_id,
+		.type = dev->type->name,
+		.features = dev->offered,
+		.driver_features = dev->accepted,
+		.n_vqs = dev->n_vqs,
+		.status = dev->status,
+	};
+	volume = dev->type->volume ? dev->type->volume(dev) : NULL;
+	if (volume)
+		memcpy(info->volume, volume, TVQ_VOLUME_ID_LEN);
+	return 0;
+}
+
+/* Children are kept in the order of their ids, the highest first. */
+uint64_t tvq_device_before(const struct tvq_device *mgmt, uint64_t device_id)
+{
+	const struct tvq_device *dev = tvq_manager_find(mgmt->mgr, device_id);
+
+	dev = dev ? dev->sibling : mgmt->mgr->children;
+	while (dev && (dev->id >= device_id || dev->life == TVQ_NEW || dev->life == TVQ_DYING))
+		dev = dev->sibling;
+	return dev ? dev->id : 0;
 }
 
 int tvq_device_resize(struct tvq_device *mgmt, uint64_t device_id, uint64_t capacity)

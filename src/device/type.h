@@ -55,6 +55,8 @@ struct tvq_type {
 	 * changed (TQ-078). */
 	int (*config_set)(struct tvq_device *dev, uint32_t offset, uint32_t size,
 			  const uint8_t *buf);
+	/* Optional: the volume behind the device, TVQ_VOLUME_ID_LEN bytes; NULL: none. */
+	const uint8_t *(*volume)(const struct tvq_device *dev);
 	/* Optional: the owner's resize. */
 	int (*resize)(struct tvq_device *dev, uint64_t capacity);
 };

@@ -171,6 +171,7 @@ void tvq_vq_clear(struct tvq_vq *vq, bool keep_msi)
 	bool packed = tvq_device_has(vq->dev, TVQ_F_RING_PACKED);
 
 	tvq_vq_disable(vq);
+	vq->resetting = false;
 	vq_forget_inflight(vq);
 	vq->size = vq->dev->root->cfg.max_queue_size;
 	vq->has_addr = false;

@@ -114,6 +114,7 @@ struct tvq_vq {
 	uint16_t size;
 	uint16_t avail_idx, used_idx;
 	bool enabled, has_addr;
+	bool resetting; /* the outermost device's: cleared once it is AWAY */
 	uint64_t desc, driver, device;
 	struct tvq_space *space; /* VQ_ASID; NULL: the device's */
 	struct tvq_space *inflight_space;

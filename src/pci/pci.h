@@ -55,7 +55,8 @@ struct tvq_pci_host_ops {
 	/* A target for a pair that is none of ours; NULL: a write to memory, dropped where nothing is
 	 * mapped. */
 	struct tvq_msi_target *(*msi)(struct tvq_pci_host *h, uint64_t addr, uint32_t data);
-	/* A reset of the function that a register write began is over (informs; may be NULL). */
+	/* A reset that a register write began, of the function or of the virtio device (status 0), is
+	 * over (informs; may be NULL). */
 	void (*was_reset)(struct tvq_pci_host *h);
 };
 
@@ -63,7 +64,8 @@ struct tvq_pci_host {
 	const struct tvq_pci_host_ops *ops;
 };
 
-/* NULL and *err: -ENOMEM, -EINVAL. The host must outlive it, its space(0) is asked for at once. */
+/* NULL and *err: -ENOMEM, -EINVAL (a value of cfg, or the host has no space 0), -EIO (the type cannot
+ * be set up). The host must outlive it, its space(0) is asked for at once. */
 struct tvq_pci *tvq_pci_new(const struct tvq_pci_cfg *cfg, struct tvq_pci_host *host, int *err);
 /* It has been reset: see tvq_pci_reset(). */
 void tvq_pci_free(struct tvq_pci *p);
@@ -86,6 +88,10 @@ int tvq_pci_write(struct tvq_pci *p, unsigned int region, uint64_t offset, const
 
 /* Bus mastering is on in the command register. */
 bool tvq_pci_bus_master(const struct tvq_pci *p);
+
+/* The line is raised now (MSI-X is off, ISR is not 0, INTx is not disabled). host->irq() tells only
+ * that it goes up: who masks it on delivery, as vfio does, looks here when it is unmasked. */
+bool tvq_pci_intx(const struct tvq_pci *p);
 
 /*
  * Function-level reset, as by the bus: configuration space as at the start, the device reset and its

@@ -255,6 +255,13 @@ static int blk_config_set(struct tvq_device *dev, uint32_t offset, uint32_t size
 	return 0;
 }
 
+static const uint8_t *blk_volume(const struct tvq_device *dev)
+{
+	const struct blk *b = dev->type_data;
+
+	return b && b->volume ? b->volume->id : NULL;
+}
+
 static int blk_resize(struct tvq_device *dev, uint64_t capacity)
 {
 	struct blk_config *c = (void *)dev->config;
@@ -287,5 +294,6 @@ const struct tvq_type tvq_type_blk = {
 	.reset = blk_reset,
 	.features_set = blk_update_write_through,
 	.config_set = blk_config_set,
+	.volume = blk_volume,
 	.resize = blk_resize,
 };
