@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <fcntl.h>
+#include <liburing.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "peer_fd.h"
+
+/* All anonymous inodes are one inode; what tells them apart is the name that the kernel shows. No
+ * file can have this one, since a path starts with a slash. */
+static bool is_eventfd(int fd)
+{
+	static const char eventfd_name[] = "anon_inode:[eventfd]";
+	char link[32], target[sizeof(eventfd_name) + 1];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, target, sizeof(target));
+	return n == sizeof(eventfd_name) - 1 && !memcmp(target, eventfd_name, (size_t)n);
+}
+
+static bool is_stream(int fd)
+{
+	int domain = 0, type = 0;
+	socklen_t len = sizeof(int);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) && domain == AF_UNIX &&
+	       !getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) && type == SOCK_STREAM;
+}
+
+enum tvq_fd_kind tvq_fd_kind(int fd)
+{
+	/* Only files in memory have seals. */
+	if (fcntl(fd, F_GET_SEALS) >= 0)
+		return TVQ_FD_MEMORY;
+	if (is_eventfd(fd))
+		return TVQ_FD_EVENT;
+	return is_stream(fd) ? TVQ_FD_SOCKET : TVQ_FD_OTHER;
+}
+
+void tvq_fd_close(struct tvq_loop *l, int fd)
+{
+	if (fd < 0)
+		return;
+	if (tvq_fd_kind(fd) == TVQ_FD_OTHER)
+		io_uring_prep_close(tvq_loop_sqe(l, NULL), fd);
+	else
+		close(fd);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * As much of JSON as the version message needs. The text is a peer's: hostile. No allocation; the
+ * depth of nesting is bounded.
+ */
+#ifndef TVQ_VFIO_USER_JSON_H
+#define TVQ_VFIO_USER_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What is looked for in the object of a name; found and value are filled in. */
+struct vfu_json_number {
+	const char *key;
+	bool found;
+	uint64_t value;
+};
+
+/*
+ * text (len bytes, no NUL among them) is one JSON object. Fills in what its member named object, an
+ * object itself, holds of the n numbers; what else there is, is skipped. False: it is no JSON
+ * object, that member is no object, or one of those is not a number from 0 to 2^64 - 1.
+ */
+bool vfu_json_numbers(const char *text, size_t len, const char *object, struct vfu_json_number *num,
+		      unsigned int n);
+
+#endif
