@@ -166,8 +166,14 @@ bool tvq_dma_view_advance(struct tvq_dma_view *v);
 bool tvq_dma_find(struct tvq_dma_view *v, uint64_t iova);
 
 /*
- * The memory at [iova, iova + len), where it lies in one region with these rights; else NULL. len >
- * 0.
+ * Slow half of tvq_dma_ptr(): several regions without a gap, of which each one's memory follows upon
+ * that of the one before. An IOMMU's driver maps one piece of memory page by page.
+ */
+void *tvq_dma_across(struct tvq_dma_view *v, uint64_t iova, uint64_t len, uint32_t perm);
+
+/*
+ * The memory at [iova, iova + len), where it is one piece, in this process as well, with these
+ * rights; else NULL. len > 0.
  */
 static inline void *tvq_dma_ptr(struct tvq_dma_view *v, uint64_t iova, uint64_t len, uint32_t perm)
 {
@@ -180,7 +186,9 @@ static inline void *tvq_dma_ptr(struct tvq_dma_view *v, uint64_t iova, uint64_t 
 		r = v->last;
 		off = iova - r->iova;
 	}
-	if (__builtin_expect(len > r->len - off || (r->perm & perm) != perm || !r->va, 0))
+	if (__builtin_expect(len > r->len - off, 0))
+		return tvq_dma_across(v, iova, len, perm);
+	if (__builtin_expect((r->perm & perm) != perm || !r->va, 0))
 		return NULL;
 	return r->va + off;
 }

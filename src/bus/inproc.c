@@ -36,9 +36,7 @@ static int config_read(struct tvq_bus *b, uint32_t offset, void *buf, uint32_t l
 
 static uint16_t queue_max(struct tvq_bus *b, uint16_t index)
 {
-	struct tvq_device *dev = inproc_of(b)->dev;
-
-	return tvq_device_vq(dev, index) ? dev->root->cfg.max_queue_size : 0;
+	return tvq_device_queue_max(inproc_of(b)->dev, index);
 }
 
 static void own_used(struct tvq_msg *m)
@@ -92,27 +90,16 @@ static int queue_setup(struct tvq_bus *b, const struct tvq_bus_queue *q, void (*
 		       void *ctx)
 {
 	struct inproc *ip = inproc_of(b);
-	struct tvq_vq *vq = tvq_device_vq(ip->dev, q->index);
+	const struct tvq_own_queue own = { q->index, q->size, q->desc, q->driver, q->device };
 	struct inproc_own *o;
-	int err;
+	int err = tvq_device_queue_start(ip->dev, &own);
 
-	if (!vq)
-		return -ENOENT;
-	if (!(ip->dev->status & TVQ_S_FEATURES_OK))
-		return -EPERM;
-	if (vq->enabled)
-		return -EBUSY;
-	err = tvq_vq_set_size(vq, q->size);
-	if (!err)
-		err = tvq_vq_set_addr(vq, q->desc, q->driver, q->device);
-	if (!err)
-		err = tvq_vq_enable(vq);
 	if (err)
 		return err;
-	o = &ip->own[vq - ip->dev->vq];
+	/* The queue's first turn is still to come: nothing has been used yet. */
+	o = &ip->own[tvq_device_vq(ip->dev, q->index) - ip->dev->vq];
 	o->used = used;
 	o->ctx = ctx;
-	tvq_vq_serve(vq);
 	return 0;
 }
 
@@ -129,11 +116,6 @@ static void notify(struct tvq_bus *b, uint64_t area, uint32_t value, unsigned in
 	tvq_root_notify(inproc_of(b)->dev->root, area, value, width);
 }
 
-static bool is_reset(const struct tvq_device *dev)
-{
-	return dev->life == TVQ_LIVING && !dev->status;
-}
-
 static void inproc_free(struct tvq_bus *b)
 {
 	struct inproc *ip = inproc_of(b);
@@ -141,9 +123,9 @@ static void inproc_free(struct tvq_bus *b)
 	bool never = false;
 
 	tvq_device_set_status(ip->dev, 0);
-	while (!is_reset(ip->dev) && b->os->now() < end)
+	while (!tvq_device_is_reset(ip->dev) && b->os->now() < end)
 		tvq_bus_wait(b, &never, 100000);
-	if (!is_reset(ip->dev)) {
+	if (!tvq_device_is_reset(ip->dev)) {
 		tvq_log(b->os, TVQ_LOG_ERR,
 			"management device: its backends do not finish; left behind");
 		return;

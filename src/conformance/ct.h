@@ -37,6 +37,7 @@ enum {
 	CT_NEEDS_NESTING = 1 << 4, /* block devices may offer bits 48 and 49 */
 	CT_NEEDS_SLOW = 1 << 5,	   /* a volume whose requests take until they are let go */
 	CT_NEEDS_OWNER = 1 << 6,   /* what only the device's owner can do: resize, break */
+	CT_NEEDS_PCI = 1 << 7,	   /* the device is a PCI function */
 };
 
 struct ct_test {
@@ -50,7 +51,7 @@ struct ct_test {
 extern const struct ct_test ct_tests_queue[], ct_tests_command[], ct_tests_resources[],
 	ct_tests_vdev[], ct_tests_status[], ct_tests_config[], ct_tests_msi[], ct_tests_vq[],
 	ct_tests_notify[], ct_tests_index[], ct_tests_space[], ct_tests_inflight[],
-	ct_tests_types[], ct_tests_nested[], ct_tests_broken[];
+	ct_tests_types[], ct_tests_nested[], ct_tests_broken[], ct_tests_pci[];
 
 /* ---- the environment (env.c) ---- */
 
@@ -76,6 +77,7 @@ struct ct_profile {
 };
 
 struct ct_options {
+	const char *path; /* of a vfio-user server's socket; NULL: in process */
 	bool packed;
 	unsigned int workers;
 	uint8_t f_vq, f_vdev; /* feature bit numbers */
@@ -86,6 +88,7 @@ struct ct {
 	const struct ct_options *options;
 	bool limited; /* the world is this test's only */
 	struct tvq_bus *bus;
+	struct tvq_loop *loop; /* the bus' */
 	bool packed;	       /* the transportq's ring */
 	uint64_t f_vq, f_vdev; /* masks of the two feature bits */
 	const struct ct_profile *profile;
@@ -137,15 +140,17 @@ void ct_connect(struct ct *t, uint64_t features);
 void ct_reset(struct ct *t);
 /* The transportq's ring, whatever is negotiated; -errno of queue_setup. */
 int ct_setup_transportq(struct ct *t, uint16_t index);
-/* A fresh in-process device with other limits, until the test's end; skips where the bus is
+/* A fresh in-process device with other limits, until the test's end; skips where the device is
  * another. */
 void ct_limit(struct ct *t, const struct ct_limits *limits);
 
-/* The environment of a run (world.c). */
+/* The environment of a run: bus and loop, and in process (world.c) the device itself. NULL: a
+ * sentence is in t->message. */
+bool ct_open(struct ct *t, const struct ct_limits *limits);
+void ct_close(struct ct *t);
 struct ct_world *ct_world_new(const struct ct_options *o, const struct ct_limits *limits,
 			      struct ct *t);
 void ct_world_free(struct ct_world *w, struct ct *t);
-void ct_world_turn(struct ct_world *w);
 /* DMA memory of a new bus, and its return. */
 bool ct_prepare(struct ct *t);
 void ct_unprepare(struct ct *t);

@@ -29,11 +29,6 @@ void ct_skip(struct ct *t, const char *why)
 
 /* ---- time ---- */
 
-void ct_turn(struct ct *t)
-{
-	ct_world_turn(t->world);
-}
-
 void ct_pause(struct ct *t, uint64_t ns)
 {
 	uint64_t end = t->bus->os->now() + ns;
@@ -104,12 +99,13 @@ void ct_unprepare(struct ct *t)
 
 void ct_limit(struct ct *t, const struct ct_limits *limits)
 {
+	if (!t->world)
+		ct_skip(t, "only an in-process device can be made small");
 	ct_reset(t);
 	ct_unprepare(t);
-	ct_world_free(t->world, t);
+	ct_close(t);
 	t->limited = true;
-	t->world = ct_world_new(t->options, limits, t);
-	if (!t->world || !ct_prepare(t))
+	if (!ct_open(t, limits) || !ct_prepare(t))
 		ct_fail(t, __FILE__, __LINE__,
 			"the in-process device cannot be made with these limits");
 	ct_connect(t, 0);

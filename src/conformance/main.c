@@ -15,9 +15,10 @@
 #include "conformance/profile.h"
 
 static const struct ct_test *const suites[] = {
-	ct_tests_queue,	 ct_tests_command, ct_tests_broken, ct_tests_resources, ct_tests_vdev,
-	ct_tests_status, ct_tests_config,  ct_tests_msi,    ct_tests_vq,	ct_tests_notify,
-	ct_tests_index,	 ct_tests_space,   ct_tests_types,  ct_tests_inflight,	ct_tests_nested,
+	ct_tests_queue, ct_tests_command,  ct_tests_broken, ct_tests_resources,
+	ct_tests_vdev,	ct_tests_status,   ct_tests_config, ct_tests_msi,
+	ct_tests_vq,	ct_tests_notify,   ct_tests_index,  ct_tests_space,
+	ct_tests_types, ct_tests_inflight, ct_tests_nested, ct_tests_pci,
 };
 
 #define SUITES (sizeof(suites) / sizeof(suites[0]))
@@ -25,9 +26,9 @@ static const struct ct_test *const suites[] = {
 static void usage(FILE *to)
 {
 	fputs("Usage: tvq-conformance [OPTION]... [BUS]\n"
-	      "Judges a management device by the transport virtqueue's specification. BUS is "
-	      "in-process\n"
-	      "(the default: libtvq's own device half).\n"
+	      "Judges a management device by the transport virtqueue's specification. BUS:\n"
+	      "  in-process        libtvq's own device half (the default)\n"
+	      "  vfio-user:PATH    the PCI function that a server on this socket has\n"
 	      "\n"
 	      "  --list            a line for each requirement: number, whom it binds, the test "
 	      "that proves it\n"
@@ -58,6 +59,8 @@ static const char *missing(const struct ct *t, unsigned int needs)
 	if (needs & (CT_NEEDS_SLOW | CT_NEEDS_CAP | CT_NEEDS_OWNER) && !t->world)
 		return "only an in-process device can be slowed down, made small or broken by its "
 		       "owner";
+	if (needs & CT_NEEDS_PCI && !t->options->path)
+		return "the device is no PCI function";
 	return NULL;
 }
 
@@ -77,20 +80,20 @@ static int run_body(struct ct *t, const struct ct_test *test)
 	return how;
 }
 
-static void run_one(struct ct *t, const struct ct_options *o, const struct ct_test *test,
-		    unsigned int n, struct result *r)
+/* False: there is no device to run it on. */
+static bool run_one(struct ct *t, const struct ct_test *test, unsigned int n, struct result *r)
 {
 	static const struct ct_limits no_limits;
 	const char *why;
 	int how;
 
-	if (!t->world)
-		t->world = ct_world_new(o, &no_limits, t);
-	if (!t->world || !ct_prepare(t)) {
-		printf("not ok %u - %s %s\n# the in-process device cannot be made\n", n,
-		       test->numbers, test->name);
+	if (!ct_open(t, &no_limits) || !ct_prepare(t)) {
+		/* TAP's word for: no other test would fare better. */
+		printf("not ok %u - %s %s\nBail out! %s\n", n, test->numbers, test->name,
+		       t->bus ? "the bus has no memory for the suite" : t->message);
 		r->failed++;
-		return;
+		ct_close(t);
+		return false;
 	}
 	why = missing(t, test->needs);
 	how = why ? 2 : run_body(t, test);
@@ -107,13 +110,13 @@ static void run_one(struct ct *t, const struct ct_options *o, const struct ct_te
 	}
 	fflush(stdout);
 	ct_end_test(t);
-	/* A world with limits, or one that failed a test, is not passed on. */
+	/* A world with limits is not passed on, nor is what failed a test. */
 	if (t->limited || how == 1) {
 		ct_unprepare(t);
-		ct_world_free(t->world, t);
-		t->world = NULL;
+		ct_close(t);
 		t->limited = false;
 	}
+	return true;
 }
 
 static bool wanted(const struct ct_test *test, const char *only)
@@ -130,14 +133,15 @@ static int run_all(const struct ct_options *o, const char *only)
 			.f_vdev = CT_F(o->f_vdev),
 			.profile = &o->profile };
 	unsigned int n = 0;
+	bool on = true;
 
 	for (size_t s = 0; s < SUITES; s++)
-		for (const struct ct_test *test = suites[s]; test->run; test++)
+		for (const struct ct_test *test = suites[s]; test->run && on; test++)
 			if (wanted(test, only))
-				run_one(&t, o, test, ++n, &per[s]);
-	if (t.world) {
+				on = run_one(&t, test, ++n, &per[s]);
+	if (t.bus) {
 		ct_unprepare(&t);
-		ct_world_free(t.world, &t);
+		ct_close(&t);
 	}
 	printf("1..%u\n# section           passed failed skipped\n", n);
 	for (size_t s = 0; s < SUITES; s++) {
@@ -198,14 +202,28 @@ static void feature_bits(const char *text, struct ct_options *o)
 	o->f_vdev = (uint8_t)b;
 }
 
+static int bus(const char *text, struct ct_options *o)
+{
+	if (!strncmp(text, "vfio-user:", 10) && text[10]) {
+		o->path = text + 10;
+		return 0;
+	}
+	if (!strcmp(text, "in-process"))
+		return 0;
+	fprintf(stderr,
+		"tvq-conformance: bus '%s' is not known: in-process and vfio-user:PATH are\n",
+		text);
+	return -1;
+}
+
 int main(int argc, char **argv)
 {
 	struct ct_options o = { .f_vq = VIRTIO_F_TRNSPT_VQ, .f_vdev = VIRTIO_F_TRNSPT_VQ_VDEV };
 	const char *only = NULL;
 	bool list = false, verbose = false;
+	const char *profile = NULL;
 	int c;
 
-	ct_profile_default(&o.profile);
 	while ((c = getopt_long(argc, argv, "hV", options, NULL)) != -1) {
 		switch (c) {
 		case OPT_LIST:
@@ -221,8 +239,7 @@ int main(int argc, char **argv)
 			o.workers = number("--workers", optarg, 8);
 			break;
 		case OPT_PROFILE:
-			if (ct_profile_read(&o.profile, optarg))
-				return 2;
+			profile = optarg;
 			break;
 		case OPT_BITS:
 			feature_bits(optarg, &o);
@@ -241,11 +258,17 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	if (optind < argc && strcmp(argv[optind], "in-process") != 0) {
-		fprintf(stderr, "tvq-conformance: bus '%s' is not known: in-process is\n",
-			argv[optind]);
+	if (optind < argc && bus(argv[optind], &o))
+		return 2;
+	if (optind + 1 < argc) {
+		fprintf(stderr, "tvq-conformance: '%s': one bus is right\n", argv[optind + 1]);
 		return 2;
 	}
+	/* Another's device has only what its profile names. */
+	if (!o.path)
+		ct_profile_default(&o.profile);
+	if (profile && ct_profile_read(&o.profile, profile))
+		return 2;
 	tvq_os_host_log_level(verbose ? TVQ_LOG_DEBUG : TVQ_LOG_ERR);
 	return list ? ct_list(suites, SUITES) : run_all(&o, only);
 }

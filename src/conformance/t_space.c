@@ -92,18 +92,20 @@ static void an_asid_that_the_platform_lacks_fails(struct ct *t)
 	uint32_t a = new_space(t), bad[] = { a + 1000, 0xffff, 0x10000, 0x7fffffff, 0xffffffff, a };
 	uint64_t id = ct_new_blk(t), other;
 	struct ct_vq *q = ct_vq_new(t, id, 0, 16, 0);
+	/* Over vfio-user every space up to 65535 is there (TQ-123). */
+	size_t first = t->options->path ? 2 : 0, last = t->options->path ? 5 : 6;
 
 	ct_check(t, ct_vq_asid(q, a) == CT_OK, "ASID SET %u", a);
 	ct_check(t, ct_vq_asid(q, 0) == CT_OK, "ASID SET 0");
 	t->bus->ops->space_free(t->bus, a);
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (size_t i = first; i < last; i++) {
 		ct_check(t, ct_vq_asid(q, bad[i]) == CT_ERR, "ASID SET %u", bad[i]);
 		ct_check(t, ct_create(t, 2, bad[i], 0, NULL, 0, &other) == CT_ERR,
 			 "CREATE with asid %u", bad[i]);
 	}
 	ct_check(t, ct_vq_asid_get(t, id, 0) == 0, "one that failed changed it");
 	ct_negotiate(t, id, 0);
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	for (size_t i = first; i < last; i++)
 		ct_check(t, ct_vq_inflight(q, bad[i], t->dma_iova, 4096) == CT_ERR,
 			 "INFLIGHT SET with asid %u", bad[i]);
 }

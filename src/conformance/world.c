@@ -209,6 +209,7 @@ struct ct_world *ct_world_new(const struct ct_options *o, const struct ct_limits
 	w->volumes = tvq_volume_pool_new(tvq_loop_exec(w->control));
 	if (!w->volumes || add_volumes(w, &o->profile, t) || start_workers(w, o->workers))
 		goto fail;
+	t->loop = w->control;
 	mgmt.os = &tvq_os_host;
 	mgmt.control = tvq_loop_exec(w->control);
 	mgmt.workers = w->execs;
@@ -228,11 +229,6 @@ fail:
 	return NULL;
 }
 
-void ct_world_turn(struct ct_world *w)
-{
-	tvq_loop_turn(w->control, false);
-}
-
 void ct_world_free(struct ct_world *w, struct ct *t)
 {
 	if (t->slow)
@@ -249,6 +245,7 @@ void ct_world_free(struct ct_world *w, struct ct *t)
 	}
 	if (w->control)
 		tvq_loop_free(w->control);
+	t->loop = NULL;
 	if (w->slow)
 		tvq_volume_put(&w->slow->volume);
 	t->slow = NULL;
