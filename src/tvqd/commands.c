@@ -3,6 +3,8 @@
  * The one table of requests. tvqctl's words are the same; tests compare the two and the manual
  * pages.
  */
+#include <errno.h>
+
 #include "tvqd.h"
 
 /* Makes it safe to send many requests ahead: after a failure, none of the rest is done. */
@@ -14,27 +16,40 @@ static void batch(struct tvqd *d, struct tvqd_call *call)
 }
 
 static const struct tvqd_command commands[] = {
-	{ "mgmtdev show", 0, TVQD_BIT(NAME), tvqd_mgmtdev_show },
-	{ "dev add", TVQD_BIT(NAME) | TVQD_BIT(MGMTDEV) | TVQD_BIT(CLASS),
+	{ "mgmtdev show", 0, 0, TVQD_BIT(NAME), tvqd_mgmtdev_show },
+	{ "dev add", TVQD_DRIVER, TVQD_BIT(NAME) | TVQD_BIT(MGMTDEV) | TVQD_BIT(CLASS),
 	  TVQD_BIT(VOLUME) | TVQD_BIT(CAPACITY) | TVQD_BIT(NUM_QUEUES) | TVQD_BIT(READONLY) |
 		  TVQD_BIT(FEATURES) | TVQD_BIT(BLK_SIZE) | TVQD_BIT(VHOST_USER),
 	  tvqd_dev_add },
-	{ "dev del", TVQD_BIT(NAME), 0, tvqd_dev_del },
-	{ "dev show", 0, TVQD_BIT(NAME) | TVQD_BIT(FROM), tvqd_dev_show },
-	{ "dev config show", TVQD_BIT(NAME), 0, tvqd_dev_config_show },
-	{ "dev vstats show", TVQD_BIT(NAME), TVQD_BIT(QIDX), tvqd_dev_vstats_show },
-	{ "volume add", TVQD_BIT(NAME),
+	{ "dev del", TVQD_DRIVER, TVQD_BIT(NAME), 0, tvqd_dev_del },
+	{ "dev show", 0, 0, TVQD_BIT(NAME) | TVQD_BIT(FROM), tvqd_dev_show },
+	{ "dev config show", TVQD_DRIVER, TVQD_BIT(NAME), 0, tvqd_dev_config_show },
+	{ "dev vstats show", TVQD_DRIVER, TVQD_BIT(NAME), TVQD_BIT(QIDX), tvqd_dev_vstats_show },
+	{ "volume add", TVQD_OWNER, TVQD_BIT(NAME),
 	  TVQD_BIT(FILE) | TVQD_BIT(RAM) | TVQD_BIT(NULL) | TVQD_BIT(NULL_ZERO) | TVQD_BIT(POOL) |
 		  TVQD_BIT(SIZE) | TVQD_BIT(DIRECT) | TVQD_BIT(READONLY),
 	  tvqd_volume_add },
-	{ "volume del", TVQD_BIT(NAME), 0, tvqd_volume_del },
-	{ "volume show", 0, TVQD_BIT(NAME) | TVQD_BIT(FROM), tvqd_volume_show },
-	{ "trace", 0, 0, tvqd_trace },
-	{ "batch", TVQD_BIT(STOP), 0, batch },
+	{ "volume del", TVQD_OWNER, TVQD_BIT(NAME), 0, tvqd_volume_del },
+	{ "volume show", TVQD_OWNER, 0, TVQD_BIT(NAME) | TVQD_BIT(FROM), tvqd_volume_show },
+	{ "trace", TVQD_DRIVER, 0, 0, tvqd_trace },
+	{ "batch", 0, TVQD_BIT(STOP), 0, batch },
 };
 
 const struct tvqd_command *tvqd_commands(size_t *n)
 {
 	*n = sizeof(commands) / sizeof(commands[0]);
 	return commands;
+}
+
+void tvqd_request_run(struct tvqd *d, struct tvqd_call *call)
+{
+	const struct tvqd_command *cmd = call->rq.cmd;
+	char err[TVQD_ERR_LEN];
+
+	if (!(cmd->role & ~d->where->role)) {
+		cmd->run(d, call);
+		return;
+	}
+	d->where->refuse(d, cmd->name, err);
+	tvqd_reply_err(call, -EOPNOTSUPP, "%s", err);
 }

@@ -238,7 +238,7 @@ static void handle_line(struct tvqd_conn *c, const char *line, size_t len)
 	else if (ret < 0)
 		tvqd_reply_err(call, ret, "%s", err);
 	else
-		call->rq.cmd->run(c->server->cfg.d, call);
+		tvqd_request_run(c->server->cfg.d, call);
 }
 
 /* Input */

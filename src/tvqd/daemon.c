@@ -2,7 +2,7 @@
 /*
  * Set-up and tear-down, which mirror each other:
  *
- *   loop, workers, pool, bus (mgmt0), client, devices, control socket
+ *   loop, workers, pool, mgmt0 or the way to it (where.h), client, devices, control socket
  *
  * The end: the control socket goes first, so that nothing new begins; requests under way run to
  * their end; presenters end their connections and devices; the reset of mgmt0 destroys what is left
@@ -18,7 +18,6 @@
 #include <unistd.h>
 #include <poll.h>
 
-#include <tvq/inproc.h>
 #include <present/vhost_user.h>
 
 #include "mgmt.h"
@@ -88,29 +87,30 @@ static void stop_loops(struct tvqd *d)
 	tvq_loop_free(d->loop);
 }
 
-static int start_mgmt(struct tvqd *d, char *err)
+const struct tvqd_where *tvqd_where(const struct tvqd *d)
 {
-	struct tvq_mgmt_cfg cfg = {
-		.os = &tvq_os_host,
-		.control = d->exec,
-		.workers = d->workers,
-		.n_workers = d->n_workers,
-		.type = TVQ_TYPE_BLK,
-		.pool = tvq_volume_pool_pool(d->pool),
-		.max_devices = d->cfg.max_devices,
-		.max_vqs = d->cfg.max_vqs,
-		.max_queue_size = d->cfg.queue_size,
+	static const struct tvqd_where *const places[] = {
+		[TVQD_INPROC] = &tvqd_inproc,
+		[TVQD_SERVE] = &tvqd_served,
+		[TVQD_MANAGE] = &tvqd_managed,
 	};
-	struct tvq_client_cfg client = { .packed = d->cfg.packed };
+
+	return places[d->cfg.place];
+}
+
+static int start_pool(struct tvqd *d, char *err)
+{
+	return d->where->role & TVQD_OWNER ? tvqd_volumes_init(d, err) : 0;
+}
+
+static int start_client(struct tvqd *d, char *err)
+{
+	struct tvq_client_cfg cfg = { .packed = d->cfg.packed };
 	int ret = 0;
 
-	d->bus = tvq_inproc_new(&cfg, &ret);
-	if (!d->bus) {
-		snprintf(err, TVQD_ERR_LEN, "cannot make the management device: %s",
-			 strerror(-ret));
-		return ret;
-	}
-	d->client = tvq_client_new(d->bus, &client, &ret);
+	if (!(d->where->role & TVQD_DRIVER))
+		return 0;
+	d->client = tvq_client_new(d->bus, &cfg, &ret);
 	if (!d->client) {
 		snprintf(err, TVQD_ERR_LEN, "cannot drive the management device: %s",
 			 strerror(-ret));
@@ -158,19 +158,50 @@ struct tvqd *tvqd_new(const struct tvqd_cfg *cfg, char *err)
 	}
 	d->cfg = *cfg;
 	d->listener.fd = d->listener.lock_fd = -1;
+	d->where = tvqd_where(d);
 	tvq_os_host_log_level(cfg->log_level);
 	raise_fd_limit();
 	tvq_os_host.random(&seed, sizeof(seed));
 	if (tvqd_devices_init(&d->devices, seed) < 0)
 		snprintf(err, TVQD_ERR_LEN, "out of memory");
-	else if (!start_loops(d, err) && !tvqd_volumes_init(d, err) && !start_mgmt(d, err) &&
-		 !start_server(d, err))
+	else if (!start_loops(d, err) && !start_pool(d, err) && !d->where->start(d, err) &&
+		 !start_client(d, err) && !start_server(d, err))
 		return d;
 	tvqd_free(d);
 	return NULL;
 }
 
 /* The end */
+
+struct waiting {
+	struct tvq_timer timer;
+	bool over;
+};
+
+static void time_is_up(struct tvq_timer *t)
+{
+	((struct waiting *)t)->over = true;
+}
+
+int tvqd_wait(struct tvqd *d, const bool *flag, uint64_t timeout_ns)
+{
+	struct waiting w = { .timer.fn = time_is_up };
+	uint64_t deadline = tvq_os_host.now() + timeout_ns;
+	bool timed;
+
+	if (*flag)
+		return 0;
+	/* Without memory for the timer nobody sleeps. */
+	timed = !tvq_timer_set(d->exec, &w.timer, deadline);
+
+	do {
+		tvq_loop_turn(d->loop, timed);
+		if (!timed)
+			w.over = tvq_os_host.now() >= deadline;
+	} while (!*flag && !w.over);
+	tvq_timer_clear(d->exec, &w.timer);
+	return *flag ? 0 : -ETIMEDOUT;
+}
 
 static void server_gone(void *ctx)
 {
@@ -181,7 +212,7 @@ static void end_server(struct tvqd *d)
 {
 	if (d->server) {
 		tvqd_server_free(d->server, server_gone, d);
-		if (tvq_bus_wait(d->bus, &d->server_gone, END_NS) < 0)
+		if (tvqd_wait(d, &d->server_gone, END_NS) < 0)
 			tvq_log(&tvq_os_host, TVQ_LOG_WARN,
 				"requests under way did not end in time");
 	}
@@ -222,7 +253,7 @@ static void end_presenters(struct tvqd *d)
 		dev->vhost_user = NULL;
 		tvq_vhost_user_free(vhost_user, &e->done);
 	}
-	if (tvq_bus_wait(d->bus, &d->devices_gone, END_NS) < 0)
+	if (tvqd_wait(d, &d->devices_gone, END_NS) < 0)
 		tvq_log(&tvq_os_host, TVQ_LOG_WARN, "devices under way did not stop in time");
 }
 
@@ -230,12 +261,11 @@ static void end_devices(struct tvqd *d)
 {
 	struct tvqd_dev *dev;
 
-	if (d->bus)
-		end_presenters(d);
+	end_presenters(d);
 	if (d->client)
 		tvq_client_free(d->client);
 	d->client = NULL;
-	for (uint32_t slot = 0; d->bus && (dev = tvqd_devices_next(&d->devices, &slot)); slot++) {
+	for (uint32_t slot = 0; (dev = tvqd_devices_next(&d->devices, &slot)); slot++) {
 		d->bus->ops->space_free(d->bus, dev->asid);
 		tvqd_devices_remove(&d->devices, dev);
 	}
@@ -245,8 +275,7 @@ void tvqd_free(struct tvqd *d)
 {
 	end_server(d);
 	end_devices(d);
-	if (d->bus)
-		d->bus->ops->free(d->bus);
+	d->where->stop(d);
 	if (d->pool)
 		tvq_volume_pool_free(d->pool);
 	stop_loops(d);
@@ -301,9 +330,9 @@ int tvqd_run(struct tvqd *d)
 	tvq_watch_start(d->loop, &s.watch, s.fd, POLLIN);
 	tvq_loop_run(d->loop);
 	tvq_watch_stop(&s.watch, signals_gone);
-	tvq_bus_wait(d->bus, &s.gone, END_NS);
+	tvqd_wait(d, &s.gone, END_NS);
 	close(s.fd);
-	return 0;
+	return d->failed;
 }
 
 int tvqd_main(int argc, char **argv)

@@ -143,32 +143,34 @@ static void add_avail_known(struct tvqd_avail *av, int err)
 
 	if (!err && !av->res.num_avail_vdev)
 		snprintf(a->why, sizeof(a->why),
-			 "%s has no room for '%s': %u devices live; dev del one, or start tvqd "
-			 "with higher "
-			 "--max-devices and --max-vqs",
-			 TVQD_MGMT0, a->dev->name, a->d->devices.n - 1);
+			 "%s has no room for '%s': %u devices live; dev del one, or start %s with "
+			 "higher --max-devices and --max-vqs",
+			 TVQD_MGMT0, a->dev->name, a->d->devices.n - 1, a->d->where->owner);
 	else if (!err && av->res.num_avail_vqs < a->dev->num_queues)
 		snprintf(a->why, sizeof(a->why),
-			 "%s has %u virtqueues left, '%s' needs %u: start tvqd with a higher "
+			 "%s has %u virtqueues left, '%s' needs %u: start %s with a higher "
 			 "--max-vqs",
-			 TVQD_MGMT0, av->res.num_avail_vqs, a->dev->name, a->dev->num_queues);
+			 TVQD_MGMT0, av->res.num_avail_vqs, a->dev->name, a->dev->num_queues,
+			 a->d->where->owner);
 	add_forget(a);
 }
 
-static void add_explain(struct add *a)
+static void add_explain(struct add *a, int err)
 {
-	const struct tvqd_args *args = &a->call->rq.args;
+	struct tvqd *d = a->d;
 
-	a->err = -EIO;
-	if (tvqd_volume_explain(a->d, args, a->why) < 0)
-		a->err = -EINVAL;
-	if (a->err == -EINVAL) {
+	if (err != -EIO) {
+		a->err = err;
+		snprintf(a->why, sizeof(a->why), "%s did not answer for '%s': %s", TVQD_MGMT0,
+			 a->dev->name, strerror(-err));
 		add_forget(a);
 		return;
 	}
-	snprintf(a->why, sizeof(a->why), "%s refused to create '%s'; the log of tvqd says why",
-		 TVQD_MGMT0, a->dev->name);
-	tvqd_avail_get(a->d, &a->avail, add_avail_known);
+	a->err = d->where->explain(d, &a->call->rq.args, a->why);
+	if (a->err == -EINVAL)
+		add_forget(a);
+	else
+		tvqd_avail_get(d, &a->avail, add_avail_known);
 }
 
 static void add_created(struct tvq_create *cr)
@@ -177,7 +179,7 @@ static void add_created(struct tvq_create *cr)
 	struct tvq_seq *seq;
 
 	if (cr->err) {
-		add_explain(a);
+		add_explain(a, cr->err);
 		return;
 	}
 	a->dev->device_id = cr->device_id;

@@ -5,6 +5,7 @@
  */
 #include <endian.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,7 +45,7 @@ static void reply_one(struct tvqd_call *call, const char *section, const char *n
 	tvqd_reply(call, result);
 }
 
-static struct json_object *show_dev(const struct tvqd_dev *dev)
+static struct json_object *show_named(const struct tvqd_dev *dev)
 {
 	struct json_object *o = json_object_new_object();
 	struct tvq_vhost_user_info info;
@@ -68,14 +69,20 @@ static struct json_object *show_dev(const struct tvqd_dev *dev)
 
 void tvqd_dev_show(struct tvqd *d, struct tvqd_call *call)
 {
+	d->where->dev_show(d, call);
+}
+
+void tvqd_dev_show_named(struct tvqd *d, struct tvqd_call *call)
+{
 	struct json_object *result, *list;
-	uint32_t slot = (uint32_t)tvqd_num(&call->rq.args, TVQD_FROM);
+	uint64_t from = tvqd_num(&call->rq.args, TVQD_FROM);
+	uint32_t slot = from < UINT32_MAX ? (uint32_t)from : UINT32_MAX;
 	struct tvqd_dev *dev;
 
 	if (tvqd_has(&call->rq.args, TVQD_NAME)) {
 		dev = tvqd_dev_live(d, call);
 		if (dev)
-			reply_one(call, "dev", dev->name, show_dev(dev));
+			reply_one(call, "dev", dev->name, show_named(dev));
 		return;
 	}
 	result = json_object_new_object();
@@ -84,11 +91,78 @@ void tvqd_dev_show(struct tvqd *d, struct tvqd_call *call)
 		dev = tvqd_devices_next(&d->devices, &slot);
 		if (!dev)
 			break;
-		json_object_object_add(list, dev->name, show_dev(dev));
+		json_object_object_add(list, dev->name, show_named(dev));
 	}
 	json_object_object_add(result, "dev", list);
 	if (slot < d->devices.n_slots)
 		add_num(result, "next", slot);
+	tvqd_reply(call, result);
+}
+
+/* The owner knows numbers, not names. */
+
+static struct json_object *show_owned(const struct tvq_device_info *info)
+{
+	struct json_object *o = json_object_new_object();
+
+	add_str(o, "type", info->type);
+	add_str(o, "mgmtdev", TVQD_MGMT0);
+	add_num(o, "vendor_id", TVQD_VENDOR_ID);
+	add_num(o, "max_vqs", info->n_vqs);
+	add_num(o, "device_id", info->id);
+	if (info->volume[0])
+		add_str(o, "volume", info->volume);
+	add_num(o, "status", info->status);
+	json_object_object_add(o, "dev_features",
+			       tvqd_feature_names(info->features, info->virtio_device_id));
+	json_object_object_add(o, "negotiated_features",
+			       tvqd_feature_names(info->driver_features, info->virtio_device_id));
+	return o;
+}
+
+/* A device by its number, in decimal. */
+static void show_one_owned(struct tvqd *d, struct tvqd_call *call, const char *name)
+{
+	struct tvq_device_info info;
+	char *end;
+	uint64_t id = strtoull(name, &end, 10);
+
+	if (*end || name[0] < '0' || name[0] > '9' || tvq_device_info(d->device, id, &info) < 0)
+		tvqd_reply_err(call, -ENOENT,
+			       "no device '%s': the owner of %s knows its devices by their "
+			       "numbers; dev show lists them",
+			       name, TVQD_MGMT0);
+	else
+		reply_one(call, "dev", name, show_owned(&info));
+}
+
+void tvqd_dev_show_owned(struct tvqd *d, struct tvqd_call *call)
+{
+	const char *name = tvqd_str(&call->rq.args, TVQD_NAME);
+	struct json_object *result, *list;
+	uint64_t id = tvqd_num(&call->rq.args, TVQD_FROM);
+	struct tvq_device_info info;
+	unsigned int n = 0;
+
+	if (name) {
+		show_one_owned(d, call, name);
+		return;
+	}
+	result = json_object_new_object();
+	list = json_object_new_object();
+	id = tvq_device_before(d->device, id ? id : UINT64_MAX);
+	for (; id && n < PAGE; n++) {
+		char number[24];
+
+		if (!tvq_device_info(d->device, id, &info)) {
+			snprintf(number, sizeof(number), "%llu", (unsigned long long)id);
+			json_object_object_add(list, number, show_owned(&info));
+		}
+		id = tvq_device_before(d->device, id);
+	}
+	json_object_object_add(result, "dev", list);
+	if (id)
+		add_num(result, "next", id + 1);
 	tvqd_reply(call, result);
 }
 

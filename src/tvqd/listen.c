@@ -97,6 +97,17 @@ static bool answers_now(const struct sockaddr_un *addr)
 	return living;
 }
 
+bool tvqd_answers(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct stat st;
+
+	if (strlen(path) >= sizeof(addr.sun_path) || stat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return false;
+	memcpy(addr.sun_path, path, strlen(path) + 1);
+	return answers_now(&addr);
+}
+
 /* Somebody may listen there without our lock: another program, or a daemon in another mount. */
 static bool answers(const struct sockaddr_un *addr)
 {

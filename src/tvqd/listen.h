@@ -5,6 +5,7 @@
 #ifndef TVQD_LISTEN_H
 #define TVQD_LISTEN_H
 
+#include <stdbool.h>
 #include <sys/un.h>
 
 struct tvqd_listener {
@@ -24,5 +25,9 @@ int tvqd_listen(struct tvqd_listener *l, const char *path, char *err);
 
 /* Closes and unlinks. Of a listener that is all zero with both fds -1: nothing. */
 void tvqd_unlisten(struct tvqd_listener *l);
+
+/* Somebody listens at path, a daemon that was killed just now perhaps: the kernel ends its io_uring,
+ * and the sockets with it, some time after the process. */
+bool tvqd_answers(const char *path);
 
 #endif

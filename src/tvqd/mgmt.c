@@ -4,11 +4,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <tvq/inproc.h>
 #include <tvq/wire.h>
 
 #include "mgmt.h"
 #include "tvqd.h"
+
+void tvqd_mgmt_cfg(const struct tvqd *d, struct tvq_mgmt_cfg *cfg)
+{
+	*cfg = (struct tvq_mgmt_cfg){
+		.os = &tvq_os_host,
+		.control = d->exec,
+		.workers = d->workers,
+		.n_workers = d->n_workers,
+		.type = TVQ_TYPE_BLK,
+		.pool = tvq_volume_pool_pool(d->pool),
+		.max_devices = d->cfg.max_devices,
+		.max_vqs = d->cfg.max_vqs,
+		.max_queue_size = d->cfg.queue_size,
+	};
+}
 
 static void avail_done(struct tvq_cmd *cmd)
 {
@@ -67,15 +81,13 @@ static void add_num(struct json_object *o, const char *name, uint64_t v)
 	json_object_object_add(o, name, json_object_new_uint64(v));
 }
 
-static struct json_object *show_mgmtdev(struct tvqd *d, const struct tvq_avail_res *res)
+/* What its driver knows. */
+static void show_offers(struct tvqd *d, const struct tvq_avail_res *res, struct json_object *o)
 {
-	struct json_object *o = json_object_new_object(), *classes = json_object_new_array();
-	struct tvq_device *mgmt = tvq_inproc_device(d->bus);
-	struct tvq_device_stats st;
+	struct json_object *classes = json_object_new_array();
 	uint64_t features = 0;
 	uint32_t type = 0;
 
-	tvq_device_stats(mgmt, &st);
 	for (unsigned int i = 0; i < TVQD_CLASSES; i++) {
 		if (!d->classes[i].there)
 			continue;
@@ -88,27 +100,45 @@ static struct json_object *show_mgmtdev(struct tvqd *d, const struct tvq_avail_r
 	json_object_object_add(o, "dev_features", tvqd_feature_names(features, type));
 	add_num(o, "num_avail_vdev", res->num_avail_vdev);
 	add_num(o, "num_avail_vqs", res->num_avail_vqs);
+}
+
+/* What its owner knows. */
+static void show_figures(struct tvqd *d, struct json_object *o)
+{
+	struct tvq_device_stats st;
+
+	tvq_device_stats(d->device, &st);
 	add_num(o, "devices", st.devices);
 	add_num(o, "vqs", st.vqs);
 	add_num(o, "commands", st.commands);
 	add_num(o, "errors", st.errors);
-	return o;
+}
+
+/* res: NULL where we are not the driver. */
+static void show_mgmtdev(struct tvqd *d, struct tvqd_call *call, const struct tvq_avail_res *res)
+{
+	struct json_object *result = json_object_new_object(), *list = json_object_new_object();
+	struct json_object *o = json_object_new_object();
+
+	if (d->where->show)
+		d->where->show(d, o);
+	if (res)
+		show_offers(d, res, o);
+	if (d->where->role & TVQD_OWNER)
+		show_figures(d, o);
+	json_object_object_add(list, TVQD_MGMT0, o);
+	json_object_object_add(result, "mgmtdev", list);
+	tvqd_reply(call, result);
 }
 
 static void show_avail(struct tvqd_avail *av, int err)
 {
 	struct show *s = (struct show *)((char *)av - offsetof(struct show, avail));
-	struct json_object *result, *mgmtdev;
 
-	if (err) {
+	if (err)
 		tvqd_reply_err(s->call, err, "%s answers AVAIL_RES GET by an error", TVQD_MGMT0);
-	} else {
-		result = json_object_new_object();
-		mgmtdev = json_object_new_object();
-		json_object_object_add(mgmtdev, TVQD_MGMT0, show_mgmtdev(s->d, &av->res));
-		json_object_object_add(result, "mgmtdev", mgmtdev);
-		tvqd_reply(s->call, result);
-	}
+	else
+		show_mgmtdev(s->d, s->call, &av->res);
 	free(s);
 }
 
@@ -120,6 +150,10 @@ void tvqd_mgmtdev_show(struct tvqd *d, struct tvqd_call *call)
 	if (name && strcmp(name, TVQD_MGMT0) != 0) {
 		tvqd_reply_err(call, -ENOENT, "no management device '%s'; there is only %s", name,
 			       TVQD_MGMT0);
+		return;
+	}
+	if (!(d->where->role & TVQD_DRIVER)) {
+		show_mgmtdev(d, call, NULL);
 		return;
 	}
 	s = calloc(1, sizeof(*s));

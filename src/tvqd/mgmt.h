@@ -10,6 +10,10 @@
 #include "request.h"
 
 struct tvqd;
+struct tvq_mgmt_cfg;
+
+/* What the device that we own is to be like, by d->cfg. */
+void tvqd_mgmt_cfg(const struct tvqd *d, struct tvq_mgmt_cfg *cfg);
 
 /* AVAIL_RES GET, in flight; the caller's memory until done. */
 struct tvqd_avail {
@@ -26,7 +30,7 @@ void tvqd_avail_get(struct tvqd *d, struct tvqd_avail *av,
 int tvqd_classes_get(struct tvqd *d);
 
 /*
- * Why CREATE of a block device with these arguments may have failed on account of its volume.
+ * The owner's: why CREATE of a block device with these arguments may have failed on account of its volume.
  * -errno and a sentence in err (TVQD_ERR_LEN); 0: the volume explains nothing. Walks the pool.
  */
 int tvqd_volume_explain(struct tvqd *d, const struct tvqd_args *args, char *err);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <pci/pci.h>
+
 #include "options.h"
 #include "path.h"
 #include "version.h"
@@ -23,6 +25,8 @@ enum {
 	OPT_QUEUE_SIZE,
 	OPT_TRANSPORTQ,
 	OPT_LOG_LEVEL,
+	OPT_SERVE,
+	OPT_MANAGE,
 };
 
 static const struct option options[] = {
@@ -34,6 +38,8 @@ static const struct option options[] = {
 	{ "queue-size", required_argument, NULL, OPT_QUEUE_SIZE },
 	{ "transportq", required_argument, NULL, OPT_TRANSPORTQ },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
+	{ "serve", required_argument, NULL, OPT_SERVE },
+	{ "manage", required_argument, NULL, OPT_MANAGE },
 	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
@@ -54,6 +60,11 @@ static const char help[] =
 	"  --max-vqs N           most virtqueues of all managed devices (262144)\n"
 	"  --queue-size N        most entries of a virtqueue, a power of two (1024)\n"
 	"  --transportq FORMAT   ring of the transport virtqueue: split or packed (split)\n"
+	"  --serve vfio-user:PATH[,id=ID][,vectors=N][,msi-page=on|off]\n"
+	"                        serve mgmt0 as a PCI function on a socket, to QEMU or another\n"
+	"                        tvqd, which adds the devices; this one has the volumes\n"
+	"  --manage vfio-user:PATH\n"
+	"                        drive the mgmt0 that is served there, and present its devices\n"
 	"  --log-level LEVEL     err, warn, info or debug (info)\n"
 	"  -V, --version         print the version and exit\n"
 	"  -h, --help            print this help and exit\n";
@@ -185,6 +196,103 @@ static int parse_control(struct tvqd_cfg *cfg, const char *arg)
 	return 0;
 }
 
+/* "vfio-user:PATH", up to a comma. What follows it, "" or ",...", or NULL: it is something else. */
+static const char *parse_vfio_user(struct tvqd_cfg *cfg, const char *arg)
+{
+	static const char prefix[] = "vfio-user:";
+	size_t len;
+
+	if (strncmp(arg, prefix, sizeof(prefix) - 1) != 0)
+		return NULL;
+	arg += sizeof(prefix) - 1;
+	len = strcspn(arg, ",");
+	if (!len || len >= sizeof(cfg->socket))
+		return NULL;
+	memcpy(cfg->socket, arg, len);
+	cfg->socket[len] = '\0';
+	return arg + len;
+}
+
+/* The standard one of the device's type, or one of the experimental range, which the kernel's
+ * built-in virtio_pci leaves alone. */
+static int parse_pci_id(struct tvqd_cfg *cfg, const char *s)
+{
+	char *end;
+	unsigned long id;
+
+	if (strncmp(s, "0x", 2) != 0)
+		return -EINVAL;
+	errno = 0;
+	id = strtoul(s, &end, 16);
+	if (errno || *end || (id != 0x1040 + TVQ_TYPE_BLK && (id < 0x10f0 || id > 0x10ff)))
+		return -EINVAL;
+	cfg->pci_device_id = (uint16_t)id;
+	return 0;
+}
+
+/* One "key=value" behind the path. */
+static int parse_serve_key(struct tvqd_cfg *cfg, const char *s, const char **right)
+{
+	uint64_t n;
+
+	if (!strncmp(s, "id=", 3)) {
+		*right = "id=0x1042, or id=0x10f0 to id=0x10ff of the experimental range";
+		return parse_pci_id(cfg, s + 3);
+	}
+	if (!strncmp(s, "vectors=", 8)) {
+		*right = "vectors=1 to vectors=2048";
+		if (parse_number(s + 8, 1, TVQ_PCI_MAX_VECTORS, &n, NULL) < 0)
+			return -EINVAL;
+		cfg->pci_vectors = (uint16_t)n;
+		return 0;
+	}
+	if (!strcmp(s, "msi-page=on") || !strcmp(s, "msi-page=off")) {
+		cfg->pci_msi_page = s[10] == 'n';
+		return 0;
+	}
+	*right = !strncmp(s, "msi-page=", 9)
+			 ? "msi-page=on or msi-page=off"
+			 : "id=, vectors= or msi-page= behind the path, which has no comma";
+	return -EINVAL;
+}
+
+int tvqd_parse_serve(struct tvqd_cfg *cfg, const char *arg, const char **right)
+{
+	struct tvqd_cfg new = *cfg;
+	char key[64];
+
+	*right = "vfio-user:PATH, of at most 107 bytes without a comma, and perhaps ,id=0x10f2 "
+		 ",vectors=64 ,msi-page=on";
+	new.place = TVQD_SERVE;
+	arg = parse_vfio_user(&new, arg);
+	if (!arg)
+		return -EINVAL;
+	while (*arg++ == ',') {
+		size_t len = strcspn(arg, ",");
+
+		snprintf(key, sizeof(key), "%.*s", (int)len, arg);
+		if (len >= sizeof(key) || parse_serve_key(&new, key, right) < 0)
+			return -EINVAL;
+		arg += len;
+	}
+	*cfg = new;
+	return 0;
+}
+
+int tvqd_parse_manage(struct tvqd_cfg *cfg, const char *arg, const char **right)
+{
+	struct tvqd_cfg new = *cfg;
+
+	*right = "vfio-user:PATH, of at most 107 bytes without a comma; "
+		 "what the function is like is told to the tvqd that serves it";
+	new.place = TVQD_MANAGE;
+	arg = parse_vfio_user(&new, arg);
+	if (!arg || *arg)
+		return -EINVAL;
+	*cfg = new;
+	return 0;
+}
+
 /* What would be right; NULL: the option takes no value. */
 static int take_option(struct tvqd_cfg *cfg, int opt, const char *arg, const char **right)
 {
@@ -210,6 +318,10 @@ static int take_option(struct tvqd_cfg *cfg, int opt, const char *arg, const cha
 	case OPT_TRANSPORTQ:
 		*right = "split or packed";
 		return parse_format(cfg, arg);
+	case OPT_SERVE:
+		return tvqd_parse_serve(cfg, arg, right);
+	case OPT_MANAGE:
+		return tvqd_parse_manage(cfg, arg, right);
 	default:
 		*right = "err, warn, info or debug";
 		return parse_level(cfg, arg);
@@ -234,8 +346,46 @@ static enum tvqd_action default_control(struct tvqd_cfg *cfg)
 	return TVQD_USAGE;
 }
 
+#define GIVEN(name) (1u << (OPT_##name - OPT_CONTROL))
+
+/* What the owner of the device is told, and its driver. */
+#define OWNERS	(GIVEN(WORKERS) | GIVEN(MAX_DEVICES) | GIVEN(MAX_VQS) | GIVEN(QUEUE_SIZE))
+#define DRIVERS GIVEN(TRANSPORTQ)
+
+static enum tvqd_action check_together(struct tvqd_cfg *cfg, unsigned int given)
+{
+	unsigned int wrong = 0;
+	int i;
+
+	if (given & GIVEN(SERVE) && given & GIVEN(MANAGE)) {
+		fprintf(stderr,
+			"tvqd: --serve and --manage are for two daemons: start one that serves the "
+			"device and another, with a --control of its own, that manages it\n");
+		return TVQD_USAGE;
+	}
+	if (cfg->place == TVQD_MANAGE) {
+		wrong = given & OWNERS;
+		cfg->workers = 0; /* data is served where the device is */
+	} else if (cfg->place == TVQD_SERVE) {
+		wrong = given & DRIVERS;
+	}
+	if (!wrong)
+		return TVQD_RUN;
+	i = OPT_CONTROL + __builtin_ctz(wrong);
+	for (const struct option *o = options; o->name; o++) {
+		if (o->val != i)
+			continue;
+		fprintf(stderr, "tvqd: --%s does not go with --%s: %s\n", o->name,
+			cfg->place == TVQD_MANAGE ? "manage" : "serve",
+			cfg->place == TVQD_MANAGE ? "tell it to the tvqd that serves the device"
+						  : "the client that drives the device decides it");
+	}
+	return TVQD_USAGE;
+}
+
 enum tvqd_action tvqd_options(struct tvqd_cfg *cfg, int argc, char **argv)
 {
+	unsigned int given = 0;
 	const char *right;
 	int opt, index;
 
@@ -258,11 +408,14 @@ enum tvqd_action tvqd_options(struct tvqd_cfg *cfg, int argc, char **argv)
 				optarg, right);
 			return TVQD_USAGE;
 		}
+		given |= 1u << (opt - OPT_CONTROL);
 	}
 	if (optind < argc) {
 		fprintf(stderr, "tvqd: unexpected '%s': tvqd takes options only, see --help\n",
 			argv[optind]);
 		return TVQD_USAGE;
 	}
+	if (check_together(cfg, given) != TVQD_RUN)
+		return TVQD_USAGE;
 	return default_control(cfg);
 }

@@ -13,6 +13,9 @@
 
 #define TVQD_MAX_WORKERS 64
 
+/* Where the management device is: see where.h. */
+enum tvqd_place { TVQD_INPROC, TVQD_SERVE, TVQD_MANAGE };
+
 struct tvqd_cfg {
 	char control[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* empty: no socket */
 	unsigned int workers;	    /* threads for data; 0: all on the control thread */
@@ -22,6 +25,11 @@ struct tvqd_cfg {
 	uint32_t max_devices, max_vqs; /* 0: the device's default */
 	uint16_t queue_size;	       /* most entries of a queue; 0: the device's default */
 	bool packed;		       /* format of the transportq */
+	enum tvqd_place place;
+	char socket[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* vfio-user's; not INPROC */
+	/* SERVE: the PCI function's; 0: the default */
+	uint16_t pci_device_id, pci_vectors;
+	bool pci_msi_page;
 	enum tvq_log_level log_level;
 	unsigned int max_clients; /* connections to the control socket at one time */
 	uint64_t request_ns;	  /* time that a client may take to send one request */
@@ -38,6 +46,11 @@ void tvqd_cfg_default(struct tvqd_cfg *cfg);
 
 /* Fills cfg, its control path included. Prints help, version and mistakes itself. */
 enum tvqd_action tvqd_options(struct tvqd_cfg *cfg, int argc, char **argv);
+
+/* "vfio-user:PATH[,id=ID][,vectors=N][,msi-page=on|off]", of --serve, and "vfio-user:PATH", of
+ * --manage. -EINVAL: *cfg is unchanged, and *right says what would be right. */
+int tvqd_parse_serve(struct tvqd_cfg *cfg, const char *arg, const char **right);
+int tvqd_parse_manage(struct tvqd_cfg *cfg, const char *arg, const char **right);
 
 /* "N" or "N@cpus", cpus being a list as "0,2-3". -EINVAL; *cfg is unchanged then. */
 int tvqd_parse_workers(struct tvqd_cfg *cfg, const char *arg);

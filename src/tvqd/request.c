@@ -41,7 +41,7 @@ static const struct key {
 	[TVQD_VHOST_USER] = { "vhost-user", KIND_PATH, 1,
 			      sizeof(((struct sockaddr_un *)0)->sun_path) - 1 },
 	[TVQD_QIDX] = { "qidx", KIND_NUMBER, 0, UINT16_MAX },
-	[TVQD_FROM] = { "from", KIND_NUMBER, 0, UINT32_MAX },
+	[TVQD_FROM] = { "from", KIND_NUMBER, 0, INT64_MAX },
 	[TVQD_FILE] = { "file", KIND_PATH, 1, 4095 },
 	[TVQD_RAM] = { "ram", KIND_SIZE, 512, INT64_MAX },
 	[TVQD_NULL] = { "null", KIND_SIZE, 512, INT64_MAX },
@@ -146,8 +146,8 @@ static int number_error(const struct key *k, const char *s, char *err)
 			 "%s " QUOTE ": expected a mask of 64 bits, as in 0x300000000", k->name, s);
 		break;
 	default:
-		snprintf(err, TVQD_ERR_LEN, "%s " QUOTE ": expected a number from %u to %u",
-			 k->name, s, (unsigned int)k->min, (unsigned int)k->max);
+		snprintf(err, TVQD_ERR_LEN, "%s " QUOTE ": expected a number from %llu to %llu",
+			 k->name, s, (unsigned long long)k->min, (unsigned long long)k->max);
 	}
 	return -EINVAL;
 }

@@ -78,6 +78,7 @@ struct tvqd_call;
 
 struct tvqd_command {
 	const char *name;
+	unsigned int role;	     /* that it needs: TVQD_OWNER, TVQD_DRIVER (where.h); 0: any */
 	uint32_t required, optional; /* bits of keys */
 	/* Answers by tvqd_reply() or tvqd_reply_err(), once, now or later. Does not block. */
 	void (*run)(struct tvqd *d, struct tvqd_call *call);

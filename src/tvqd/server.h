@@ -45,6 +45,10 @@ struct tvqd_call {
 	void (*reply)(struct tvqd_call *call, struct json_object *answer);
 };
 
+/* Runs a request that has been parsed, or refuses it where it is another process' to do. In
+ * commands.c. */
+void tvqd_request_run(struct tvqd *d, struct tvqd_call *call);
+
 /* {"id": ..., "ok": result}. Takes over result's reference; NULL: {}. Ends the call. */
 void tvqd_reply(struct tvqd_call *call, struct json_object *result);
 /* {"id": ..., "error": text, "errno": name}; err is a negative errno. Ends the call. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The daemon: one management device in this process, mgmt0, the volumes that it may use, its
- * managed devices with their presenters, and the control socket. Everything runs on the control
- * executor, which is the main thread's loop; data runs on the workers.
+ * The daemon: one management device, mgmt0, in this process or reached over vfio-user (where.h);
+ * the volumes that it may use, its managed devices with their presenters, and the control socket.
+ * Everything runs on the control executor, which is the main thread's loop; data runs on the
+ * workers.
  */
 #ifndef TVQD_TVQD_H
 #define TVQD_TVQD_H
@@ -20,6 +21,7 @@
 #include "options.h"
 #include "server.h"
 #include "trace.h"
+#include "where.h"
 
 #define TVQD_MGMT0     "mgmt0"
 #define TVQD_VENDOR_ID 0x1af4 /* Red Hat's for virtio, as vdpa shows it */
@@ -41,7 +43,12 @@ struct tvqd {
 	struct tvq_loop *worker_loops[TVQD_MAX_WORKERS];
 	struct tvq_exec *workers[TVQD_MAX_WORKERS];
 	unsigned int n_workers; /* started */
+	const struct tvqd_where *where;
+	/* The owner's: */
 	struct tvq_volume_pool *pool;
+	struct tvq_device *device;	 /* part of bus or vfio_user */
+	struct tvq_vfio_user *vfio_user; /* where it is served */
+	/* The driver's: */
 	struct tvq_bus *bus;
 	struct tvq_client *client;
 	struct tvqd_class classes[TVQD_CLASSES];
@@ -50,6 +57,7 @@ struct tvqd {
 	struct tvqd_listener listener;
 	struct tvqd_server *server;
 	bool server_gone, devices_gone;
+	int failed; /* -errno: why tvqd_run() returned, where no signal came */
 };
 
 /* The whole program but for main's name; returns the exit status. */
@@ -60,17 +68,22 @@ int tvqd_main(int argc, char **argv);
  * err (TVQD_ERR_LEN). Raises RLIMIT_NOFILE to the hard limit.
  */
 struct tvqd *tvqd_new(const struct tvqd_cfg *cfg, char *err);
-/* Serves until SIGTERM, SIGINT or SIGHUP, which the caller has blocked in all threads. 0 or -errno.
- */
+/* Serves until SIGTERM, SIGINT or SIGHUP, which the caller has blocked in all threads. 0, or
+ * -errno: -ENODEV where the device that it manages has gone, which has been logged. */
 int tvqd_run(struct tvqd *d);
 /* Mirrors tvqd_new: presenters, sockets, devices, volumes, threads. Waits, for a bounded time. */
 void tvqd_free(struct tvqd *d);
+
+/* Runs turns of the loop until *flag. -ETIMEDOUT. For set-up and the end, not for handlers. */
+int tvqd_wait(struct tvqd *d, const bool *flag, uint64_t timeout_ns);
 
 /* Handlers of the table in commands.c. */
 void tvqd_mgmtdev_show(struct tvqd *d, struct tvqd_call *call);
 void tvqd_dev_add(struct tvqd *d, struct tvqd_call *call);
 void tvqd_dev_del(struct tvqd *d, struct tvqd_call *call);
 void tvqd_dev_show(struct tvqd *d, struct tvqd_call *call);
+void tvqd_dev_show_named(struct tvqd *d, struct tvqd_call *call); /* the driver's view */
+void tvqd_dev_show_owned(struct tvqd *d, struct tvqd_call *call); /* the owner's */
 void tvqd_dev_config_show(struct tvqd *d, struct tvqd_call *call);
 void tvqd_dev_vstats_show(struct tvqd *d, struct tvqd_call *call);
 void tvqd_volume_add(struct tvqd *d, struct tvqd_call *call);

@@ -17,6 +17,7 @@
 
 #define PAGE	     256
 #define DEFAULT_SIZE (64ull << 20)
+#define USER_LEN     (TVQD_NAME_MAX + 1)
 #define KINDS                                                                                      \
 	(TVQD_BIT(FILE) | TVQD_BIT(RAM) | TVQD_BIT(NULL) | TVQD_BIT(NULL_ZERO) | TVQD_BIT(POOL))
 
@@ -176,23 +177,33 @@ void tvqd_volume_add(struct tvqd *d, struct tvqd_call *call)
 	}
 }
 
-/* Walks the devices: for error messages. */
-static const char *user_of(struct tvqd *d, const char *volume)
+/* Walks the devices: for error messages. Those of a vfio-user client have no names here. */
+static bool user_of(struct tvqd *d, const char *volume, char *user)
 {
+	struct tvq_device_info info;
 	uint32_t slot = 0;
 	struct tvqd_dev *dev;
+	uint64_t id = UINT64_MAX;
 
 	for (; (dev = tvqd_devices_next(&d->devices, &slot)); slot++) {
-		if (!strcmp(dev->volume, volume))
-			return dev->name;
+		if (strcmp(dev->volume, volume) != 0)
+			continue;
+		snprintf(user, USER_LEN, "%s", dev->name);
+		return true;
 	}
-	return NULL;
+	while ((id = tvq_device_before(d->device, id))) {
+		if (tvq_device_info(d->device, id, &info) || strcmp(info.volume, volume) != 0)
+			continue;
+		snprintf(user, USER_LEN, "%llu", (unsigned long long)id);
+		return true;
+	}
+	return false;
 }
 
 void tvqd_volume_del(struct tvqd *d, struct tvqd_call *call)
 {
 	const char *name = tvqd_str(&call->rq.args, TVQD_NAME);
-	const char *user;
+	char user[USER_LEN];
 	int err = tvq_volume_pool_del(d->pool, name);
 
 	if (err == -ENOENT)
@@ -201,10 +212,9 @@ void tvqd_volume_del(struct tvqd *d, struct tvqd_call *call)
 		tvqd_reply(call, NULL);
 		return;
 	}
-	user = err == -EBUSY ? user_of(d, name) : NULL;
-	if (user)
-		tvqd_reply_err(call, err, "volume '%s' is in use by device '%s': dev del it first",
-			       name, user);
+	if (err == -EBUSY && user_of(d, name, user))
+		tvqd_reply_err(call, err, "volume '%s' is in use by device '%s': %s", name, user,
+			       d->where->to_delete);
 	else if (err == -EBUSY)
 		tvqd_reply_err(call, err, "volume '%s' is in use: dev del the devices on it first",
 			       name);
@@ -333,9 +343,9 @@ static int explain_volume(struct tvqd *d, const struct tvqd_args *args,
 {
 	const struct tvq_volume_limits *l = &v->limits;
 	uint64_t capacity = tvqd_num(args, TVQD_CAPACITY), blk_size = tvqd_num(args, TVQD_BLK_SIZE);
-	const char *user = user_of(d, v->id);
+	char user[USER_LEN];
 
-	if (v->in_use && user)
+	if (v->in_use && user_of(d, v->id, user))
 		snprintf(err, TVQD_ERR_LEN,
 			 "volume '%s' is in use by device '%s': a volume serves one device at "
 			 "a time",

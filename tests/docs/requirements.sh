@@ -15,9 +15,6 @@ n=0 failed=0
 
 # What has no test yet, and why.
 declare -A unproven=(
-	[TQ-102]="needs a PCI function: in process addr is an opaque handle"
-	[TQ-122]="needs vfio-user: vhost-user has no message that could carry an asid"
-	[TQ-123]="needs vfio-user"
 	[TQ-140]="needs the network device"
 	[TQ-141]="needs the network device"
 )

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,7 +21,7 @@
 #define PATIENCE_MS 60000
 #define MAX_WORDS   64
 
-void lab_open(struct lab *l)
+void lab_begin(struct lab *l)
 {
 	*l = (struct lab){ .log_fd = -1 };
 	strcpy(l->dir, "/tmp/tvq-control-XXXXXX");
@@ -36,7 +37,7 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 	return remove(path);
 }
 
-void lab_close(struct lab *l)
+void lab_end(struct lab *l)
 {
 	int status = l->pid ? lab_stop(l, SIGTERM) : 0;
 
@@ -72,6 +73,8 @@ static _Noreturn void run_daemon(int argc, char **argv, void (*change)(struct tv
 	struct tvqd *d;
 	sigset_t set;
 
+	/* A test that is killed takes its daemons along. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (!change)
 		exit(tvqd_main(argc, argv));
 	if (tvqd_options(&cfg, argc, argv) != TVQD_RUN)
@@ -308,6 +311,13 @@ int lab_ctl(const struct lab *l, const char *input, char *out, char *err, ...)
 	close(err_fd);
 	assert_true(WIFEXITED(status));
 	return WEXITSTATUS(status);
+}
+
+void lab_path(const struct lab *l, const char *prefix, const char *name, char *buf, size_t size)
+{
+	int n = snprintf(buf, size, "%s%s/%s", prefix, l->dir, name);
+
+	assert_true(n > 0 && (size_t)n < size);
 }
 
 const char *lab_file(const struct lab *l, const char *name, off_t size)

@@ -28,9 +28,9 @@ struct lab {
 };
 
 /* Makes the directory. */
-void lab_open(struct lab *l);
+void lab_begin(struct lab *l);
 /* Stops a daemon that still runs, removes the directory and all in it. */
-void lab_close(struct lab *l);
+void lab_end(struct lab *l);
 
 /* Starts tvqd with --control and these options (NULL ends them), and waits until it is ready or has
  * ended. True: ready. */
@@ -61,6 +61,9 @@ void lab_refused(const struct lab *l, const char *request, const char *text);
  * status; what it printed is in out and err (LAB_OUT bytes, ending in NUL). */
 #define LAB_OUT (1u << 20)
 int lab_ctl(const struct lab *l, const char *input, char *out, char *err, ...);
+
+/* prefix, then the path of a name in the directory. */
+void lab_path(const struct lab *l, const char *prefix, const char *name, char *buf, size_t size);
 
 /* A file of that size in the directory. Its path. */
 const char *lab_file(const struct lab *l, const char *name, off_t size);

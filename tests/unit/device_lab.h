@@ -307,10 +307,10 @@ static const struct tvq_pool_ops dl_pool_ops = { .claim = dl_claim, .release = d
 
 /* ---- up and down ---- */
 
-static inline void dl_up(struct dl *l, unsigned int workers, const struct tvq_mgmt_cfg *mgmt)
+/* All but the bus and the client: loops, and what the management device is to be made of. */
+static inline void dl_prepare(struct dl *l, unsigned int workers, struct tvq_mgmt_cfg *m)
 {
 	struct tvq_loop_cfg cfg = { .cpu = -1, .name = "lab" };
-	struct tvq_mgmt_cfg m = mgmt ? *mgmt : (struct tvq_mgmt_cfg){ 0 };
 	unsigned int i;
 	int err;
 
@@ -327,23 +327,29 @@ static inline void dl_up(struct dl *l, unsigned int workers, const struct tvq_mg
 		assert_int_equal(tvq_loop_start(l->worker_loops[i]), 0);
 	}
 	l->pool.ops = &dl_pool_ops;
-	m.os = m.os ? m.os : &tvq_os_host;
-	m.control = l->exec;
-	m.workers = l->workers;
-	m.n_workers = workers;
-	m.pool = &l->pool;
+	m->os = m->os ? m->os : &tvq_os_host;
+	m->control = l->exec;
+	m->workers = l->workers;
+	m->n_workers = workers;
+	m->pool = &l->pool;
+}
+
+static inline void dl_up(struct dl *l, unsigned int workers, const struct tvq_mgmt_cfg *mgmt)
+{
+	struct tvq_mgmt_cfg m = mgmt ? *mgmt : (struct tvq_mgmt_cfg){ 0 };
+	int err;
+
+	dl_prepare(l, workers, &m);
 	l->bus = tvq_inproc_new(&m, &err);
 	assert_non_null(l->bus);
 	l->client = tvq_client_new(l->bus, NULL, &err);
 	assert_non_null(l->client);
 }
 
-static inline void dl_down(struct dl *l)
+static inline void dl_dismantle(struct dl *l)
 {
 	unsigned int i;
 
-	tvq_client_free(l->client);
-	l->bus->ops->free(l->bus);
 	assert_int_equal(l->n_claimed, 0);
 	for (i = 0; i < l->n_workers; i++) {
 		tvq_loop_stop(l->worker_loops[i]);
@@ -353,6 +359,13 @@ static inline void dl_down(struct dl *l)
 	for (i = 0; i < l->n_vols; i++)
 		tvq_volume_put(&l->vols[i]->v);
 	tvq_loop_free(l->loop);
+}
+
+static inline void dl_down(struct dl *l)
+{
+	tvq_client_free(l->client);
+	l->bus->ops->free(l->bus);
+	dl_dismantle(l);
 }
 
 /* Turns until *flag; it has to come. */

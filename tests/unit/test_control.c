@@ -23,13 +23,13 @@ static struct lab lab;
 static int open_lab(void **state)
 {
 	*state = &lab;
-	lab_open(&lab);
+	lab_begin(&lab);
 	return 0;
 }
 
 static int close_lab(void **state)
 {
-	lab_close(*state);
+	lab_end(*state);
 	return 0;
 }
 

@@ -18,13 +18,13 @@ static char out[LAB_OUT], err[LAB_OUT];
 static int open_lab(void **state)
 {
 	*state = &lab;
-	lab_open(&lab);
+	lab_begin(&lab);
 	return lab_start(&lab, NULL) ? 0 : -1;
 }
 
 static int close_lab(void **state)
 {
-	lab_close(*state);
+	lab_end(*state);
 	return 0;
 }
 

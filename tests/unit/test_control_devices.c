@@ -16,14 +16,14 @@ static struct lab lab;
 static int open_lab(void **state)
 {
 	*state = &lab;
-	lab_open(&lab);
+	lab_begin(&lab);
 	return lab_start(&lab, NULL) ? 0 : -1;
 }
 
 static int open_small_lab(void **state)
 {
 	*state = &lab;
-	lab_open(&lab);
+	lab_begin(&lab);
 	return lab_start(&lab, "--max-devices", "2", "--max-vqs", "3", "--queue-size", "64",
 			 "--transportq", "packed", "--workers", "0", NULL)
 		       ? 0
@@ -32,7 +32,7 @@ static int open_small_lab(void **state)
 
 static int close_lab(void **state)
 {
-	lab_close(*state);
+	lab_end(*state);
 	return 0;
 }
 

@@ -161,18 +161,30 @@ static void names_and_paths_are_taken_within_their_bounds_only(void **state)
 	not_taken(TVQD_VHOST_USER, path, "108 bytes are too long, expected at most 107");
 }
 
+static char said[1024]; /* on standard error */
+
+static enum tvqd_action command_line(struct tvqd_cfg *cfg, char **argv)
+{
+	FILE *saved = stderr;
+	enum tvqd_action action;
+	int argc = 0;
+
+	while (argv[argc])
+		argc++;
+	memset(said, 0, sizeof(said));
+	stderr = fmemopen(said, sizeof(said) - 1, "w");
+	assert_non_null(stderr);
+	action = tvqd_options(cfg, argc, argv);
+	fclose(stderr);
+	stderr = saved;
+	return action;
+}
+
 static enum tvqd_action options(struct tvqd_cfg *cfg, const char *a, const char *b)
 {
 	char *argv[] = { (char *)"tvqd", (char *)"--control=/x", (char *)a, (char *)b, NULL };
-	int saved = dup(STDERR_FILENO);
-	enum tvqd_action action;
 
-	assert_non_null(freopen("/dev/null", "w", stderr));
-	action = tvqd_options(cfg, b ? 4 : a ? 3 : 2, argv);
-	fflush(stderr);
-	dup2(saved, STDERR_FILENO);
-	close(saved);
-	return action;
+	return command_line(cfg, argv);
 }
 
 static void options_are_taken_within_their_bounds_only(void **state)
@@ -219,6 +231,124 @@ static void options_are_taken_within_their_bounds_only(void **state)
 	assert_int_equal(cfg.queue_size, 256);
 	assert_int_equal(options(&cfg, "--transportq", "packed"), TVQD_RUN);
 	assert_true(cfg.packed);
+}
+
+static void device_may_be_here_or_served_or_managed(void **state)
+{
+	struct tvqd_cfg cfg;
+
+	(void)state;
+	assert_int_equal(options(&cfg, NULL, NULL), TVQD_RUN);
+	assert_int_equal(cfg.place, TVQD_INPROC);
+	assert_int_equal(options(&cfg, "--serve", "vfio-user:/a b.sock"), TVQD_RUN);
+	assert_int_equal(cfg.place, TVQD_SERVE);
+	assert_string_equal(cfg.socket, "/a b.sock");
+	assert_int_equal(cfg.pci_device_id, 0);
+	assert_int_equal(cfg.pci_vectors, 0);
+	assert_false(cfg.pci_msi_page);
+	assert_int_equal(cfg.workers, 1);
+	assert_int_equal(options(&cfg, "--serve",
+				 "vfio-user:/s,msi-page=on,vectors=2048,id=0x10F2"),
+			 TVQD_RUN);
+	assert_string_equal(cfg.socket, "/s");
+	assert_int_equal(cfg.pci_device_id, 0x10f2);
+	assert_int_equal(cfg.pci_vectors, 2048);
+	assert_true(cfg.pci_msi_page);
+	assert_int_equal(options(&cfg, "--serve", "vfio-user:/s,id=0x1042,msi-page=off"), TVQD_RUN);
+	assert_int_equal(cfg.pci_device_id, 0x1042);
+	assert_false(cfg.pci_msi_page);
+	assert_int_equal(options(&cfg, "--manage", "vfio-user:/s"), TVQD_RUN);
+	assert_int_equal(cfg.place, TVQD_MANAGE);
+	assert_string_equal(cfg.socket, "/s");
+	assert_int_equal(cfg.workers, 0);
+}
+
+static void wrong_socket_is_said_with_its_option_and_what_would_be_right(void **state)
+{
+	static const char *const wrong[][3] = {
+		{ "--serve", "", "vfio-user:PATH" },
+		{ "--serve", "/s", "vfio-user:PATH" },
+		{ "--serve", "vhost-user:/s", "vfio-user:PATH" },
+		{ "--serve", "vfio-user:", "vfio-user:PATH" },
+		{ "--serve", "vfio-user:,id=0x10f2", "vfio-user:PATH" },
+		{ "--serve", "vfio-user:/s,", "id=, vectors= or msi-page=" },
+		{ "--serve", "vfio-user:/s,vectors=1,,id=0x10f2", "id=, vectors= or msi-page=" },
+		{ "--serve", "vfio-user:/s,ids=1", "id=, vectors= or msi-page=" },
+		{ "--serve", "vfio-user:/s,id=", "id=0x10f0 to id=0x10ff" },
+		{ "--serve", "vfio-user:/s,id=0x1041", "id=0x10f0 to id=0x10ff" },
+		{ "--serve", "vfio-user:/s,id=0x10ef", "id=0x10f0 to id=0x10ff" },
+		{ "--serve", "vfio-user:/s,id=0x1100", "id=0x10f0 to id=0x10ff" },
+		{ "--serve", "vfio-user:/s,id=4338", "id=0x10f0 to id=0x10ff" },
+		{ "--serve", "vfio-user:/s,id=0x10f2x", "id=0x10f0 to id=0x10ff" },
+		{ "--serve", "vfio-user:/s,id=0x1000000000000010f2", "id=0x10f0 to id=0x10ff" },
+		{ "--serve", "vfio-user:/s,vectors=0", "vectors=1 to vectors=2048" },
+		{ "--serve", "vfio-user:/s,vectors=2049", "vectors=1 to vectors=2048" },
+		{ "--serve", "vfio-user:/s,vectors=-1", "vectors=1 to vectors=2048" },
+		{ "--serve", "vfio-user:/s,msi-page=yes", "msi-page=on or msi-page=off" },
+		{ "--manage", "/s", "vfio-user:PATH" },
+		{ "--manage", "vfio-user:", "vfio-user:PATH" },
+		{ "--manage", "vfio-user:/s,id=0x10f2", "told to the tvqd that serves it" },
+	};
+	struct tvqd_cfg cfg;
+	char path[160] = "vfio-user:/", start[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		if (options(&cfg, wrong[i][0], wrong[i][1]) != TVQD_USAGE)
+			fail_msg("%s %s was taken", wrong[i][0], wrong[i][1]);
+		snprintf(start, sizeof(start), "tvqd: %s '%s': expected ", wrong[i][0],
+			 wrong[i][1]);
+		if (strncmp(said, start, strlen(start)) != 0 || !strstr(said, wrong[i][2]))
+			fail_msg("%s %s: %s", wrong[i][0], wrong[i][1], said);
+	}
+	memset(path + 11, 'x', 106);
+	assert_int_equal(options(&cfg, "--serve", path), TVQD_RUN);
+	assert_int_equal(strlen(cfg.socket), 107);
+	path[117] = 'x';
+	assert_int_equal(options(&cfg, "--serve", path), TVQD_USAGE);
+	assert_int_equal(options(&cfg, "--manage", path), TVQD_USAGE);
+}
+
+static void options_of_the_other_daemon_are_refused(void **state)
+{
+	static const char *const owners[][2] = {
+		{ "--workers", "2" },
+		{ "--max-devices", "2" },
+		{ "--max-vqs", "2" },
+		{ "--queue-size", "2" },
+	};
+	char *argv[] = { (char *)"tvqd",
+			 (char *)"--control=/x",
+			 (char *)"--manage",
+			 (char *)"vfio-user:/s",
+			 (char *)"--serve",
+			 (char *)"vfio-user:/s",
+			 NULL };
+	struct tvqd_cfg cfg;
+
+	(void)state;
+	assert_int_equal(command_line(&cfg, argv), TVQD_USAGE);
+	assert_non_null(strstr(said, "--serve and --manage are for two daemons"));
+	for (size_t i = 0; i < sizeof(owners) / sizeof(owners[0]); i++) {
+		argv[2] = (char *)"--manage";
+		argv[4] = (char *)owners[i][0];
+		argv[5] = (char *)owners[i][1];
+		assert_int_equal(command_line(&cfg, argv), TVQD_USAGE);
+		assert_non_null(strstr(said, owners[i][0]));
+		assert_non_null(strstr(said, "tell it to the tvqd that serves the device"));
+		argv[2] = (char *)"--serve";
+		assert_int_equal(command_line(&cfg, argv), TVQD_RUN);
+	}
+	argv[4] = (char *)"--transportq";
+	argv[5] = (char *)"packed";
+	assert_int_equal(command_line(&cfg, argv), TVQD_USAGE);
+	assert_non_null(strstr(said, "--transportq does not go with --serve"));
+	argv[2] = (char *)"--manage";
+	assert_int_equal(command_line(&cfg, argv), TVQD_RUN);
+	assert_true(cfg.packed);
+	argv[4] = (char *)"--poll-us";
+	argv[5] = (char *)"5";
+	assert_int_equal(command_line(&cfg, argv), TVQD_RUN);
 }
 
 /* Against a plain array, with names that collide in their slots as often as they like. */
@@ -278,6 +408,9 @@ int main(void)
 		cmocka_unit_test(numbers_are_taken_within_their_bounds_only),
 		cmocka_unit_test(names_and_paths_are_taken_within_their_bounds_only),
 		cmocka_unit_test(options_are_taken_within_their_bounds_only),
+		cmocka_unit_test(device_may_be_here_or_served_or_managed),
+		cmocka_unit_test(wrong_socket_is_said_with_its_option_and_what_would_be_right),
+		cmocka_unit_test(options_of_the_other_daemon_are_refused),
 		cmocka_unit_test(table_of_devices_agrees_with_a_plain_one),
 	};
 

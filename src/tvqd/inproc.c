@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The management device in this process: its owner and its driver are one.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <tvq/inproc.h>
+
+#include "mgmt.h"
+#include "tvqd.h"
+
+static int inproc_start(struct tvqd *d, char *err)
+{
+	struct tvq_mgmt_cfg cfg;
+	int ret = 0;
+
+	tvqd_mgmt_cfg(d, &cfg);
+	d->bus = tvq_inproc_new(&cfg, &ret);
+	if (!d->bus) {
+		snprintf(err, TVQD_ERR_LEN, "cannot make the management device: %s",
+			 strerror(-ret));
+		return ret;
+	}
+	d->device = tvq_inproc_device(d->bus);
+	return 0;
+}
+
+static void inproc_stop(struct tvqd *d)
+{
+	if (d->bus)
+		d->bus->ops->free(d->bus);
+}
+
+static int inproc_explain(struct tvqd *d, const struct tvqd_args *args, char *err)
+{
+	if (tvqd_volume_explain(d, args, err) < 0)
+		return -EINVAL;
+	snprintf(err, TVQD_ERR_LEN,
+		 "%s refused to create '%s'; the log of tvqd says why, with --log-level debug",
+		 TVQD_MGMT0, tvqd_str(args, TVQD_NAME));
+	return -EIO;
+}
+
+const struct tvqd_where tvqd_inproc = {
+	.role = TVQD_OWNER | TVQD_DRIVER,
+	.owner = "tvqd",
+	.to_delete = "dev del it first",
+	.start = inproc_start,
+	.stop = inproc_stop,
+	.explain = inproc_explain,
+	.dev_show = tvqd_dev_show_named,
+};

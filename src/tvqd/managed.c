@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A management device that another process serves on a vfio-user socket: we drive it and present its
+ * managed devices. When it goes, so do we: what our clients have is worth nothing without it, and
+ * whoever started us starts us again.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <tvq/virtio_pci.h>
+
+#include "mgmt.h"
+#include "tvqd.h"
+
+_Static_assert(TVQ_VIRTIO_PCI_ERR_LEN <= TVQD_ERR_LEN, "its sentence fits");
+
+static void gone(void *ctx, const char *why)
+{
+	struct tvqd *d = ctx;
+
+	tvq_log(&tvq_os_host, TVQ_LOG_ERR, "%s is gone: %s; ending", TVQD_MGMT0, why);
+	d->failed = -ENODEV;
+	tvq_loop_stop(d->loop);
+}
+
+/*
+ * The server may be starting just now; and a client before us that was killed holds its place for a
+ * moment, since the kernel ends its io_uring, and the socket with it, some time after the process.
+ */
+#define PATIENCE_NS 2000000000ull
+#define PAUSE_US    100000
+
+static int managed_start(struct tvqd *d, char *err)
+{
+	uint64_t end = tvq_os_host.now() + PATIENCE_NS;
+
+	while (!(d->bus = tvq_vfio_user_bus(d->loop, d->cfg.socket, err))) {
+		if (tvq_os_host.now() >= end)
+			return -EIO;
+		usleep(PAUSE_US);
+	}
+	tvq_vfio_user_bus_gone(d->bus, gone, d);
+	return 0;
+}
+
+static void managed_stop(struct tvqd *d)
+{
+	if (d->bus)
+		d->bus->ops->free(d->bus);
+}
+
+static void managed_refuse(const struct tvqd *d, const char *request, char *err)
+{
+	snprintf(err, TVQD_ERR_LEN,
+		 "%s: the volumes are those of the tvqd that serves %s at %s: ask that one, by "
+		 "its own control socket",
+		 request, TVQD_MGMT0, d->cfg.socket);
+}
+
+static int managed_explain(struct tvqd *d, const struct tvqd_args *args, char *err)
+{
+	const char *name = tvqd_str(args, TVQD_NAME), *volume = tvqd_str(args, TVQD_VOLUME);
+
+	(void)d;
+	if (volume)
+		snprintf(err, TVQD_ERR_LEN,
+			 "%s refused to create '%s': is volume '%s' there, free and such as asked "
+			 "for? volume show of the serving tvqd tells; its log says why, with "
+			 "--log-level debug",
+			 TVQD_MGMT0, name, volume);
+	else
+		snprintf(err, TVQD_ERR_LEN,
+			 "%s refused to create '%s': the log of the serving tvqd says why, with "
+			 "--log-level debug",
+			 TVQD_MGMT0, name);
+	return -EIO;
+}
+
+static void managed_show(const struct tvqd *d, struct json_object *o)
+{
+	json_object_object_add(o, "managed", json_object_new_string(d->cfg.socket));
+}
+
+const struct tvqd_where tvqd_managed = {
+	.role = TVQD_DRIVER,
+	.owner = "the serving tvqd",
+	.start = managed_start,
+	.stop = managed_stop,
+	.refuse = managed_refuse,
+	.explain = managed_explain,
+	.show = managed_show,
+	.dev_show = tvqd_dev_show_named,
+};

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The management device as a PCI function on a vfio-user socket: we own it, the client drives it. It
+ * creates devices on our volumes; it knows them by names of its own, we by their numbers.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <tvq/bus.h>
+#include <vfio_user/server.h>
+
+#include "mgmt.h"
+#include "tvqd.h"
+
+_Static_assert(TVQ_VFIO_USER_ERR_LEN <= TVQD_ERR_LEN, "its sentence fits");
+
+/* How long the socket of a daemon that was killed may outlive it. */
+#define PATIENCE_NS 2000000000ull
+#define PAUSE_US    200000
+
+static int served_start(struct tvqd *d, char *err)
+{
+	uint64_t end = tvq_os_host.now() + PATIENCE_NS;
+	struct tvq_vfio_user_cfg cfg = {
+		.path = d->cfg.socket,
+		.loop = d->loop,
+		.pci = {
+			.device_id = d->cfg.pci_device_id,
+			.n_vectors = d->cfg.pci_vectors,
+			.msi_page = d->cfg.pci_msi_page,
+		},
+	};
+
+	tvqd_mgmt_cfg(d, &cfg.pci.mgmt);
+	while (!(d->vfio_user = tvq_vfio_user_new(&cfg, err))) {
+		if (tvq_os_host.now() >= end || !tvqd_answers(cfg.path))
+			return -EIO;
+		usleep(PAUSE_US);
+	}
+	d->device = tvq_pci_device(tvq_vfio_user_pci(d->vfio_user));
+	return 0;
+}
+
+struct ending {
+	struct tvq_pci_done done;
+	bool over;
+};
+
+static void ended(struct tvq_pci_done *done)
+{
+	((struct ending *)done)->over = true;
+}
+
+/* Storage that hangs does not hold the end up: the process goes, and all that it has with it. */
+static void served_stop(struct tvqd *d)
+{
+	struct ending *e;
+
+	if (!d->vfio_user)
+		return;
+	e = calloc(1, sizeof(*e));
+	if (!e)
+		return;
+	e->done.fn = ended;
+	tvq_vfio_user_free(d->vfio_user, &e->done);
+	if (!tvqd_wait(d, &e->over, TVQ_BUS_TIMEOUT_NS)) {
+		free(e);
+		return;
+	}
+	tvq_log(&tvq_os_host, TVQ_LOG_ERR, "%s: its storage does not finish; left behind",
+		TVQD_MGMT0);
+}
+
+static void served_refuse(const struct tvqd *d, const char *request, char *err)
+{
+	snprintf(err, TVQD_ERR_LEN,
+		 "%s: %s is driven by the vfio-user client of %s, which adds and deletes its "
+		 "devices; this tvqd serves the device and has its volumes",
+		 request, TVQD_MGMT0, d->cfg.socket);
+}
+
+static void served_show(const struct tvqd *d, struct json_object *o)
+{
+	struct tvq_vfio_user_stats st;
+
+	tvq_vfio_user_stats(d->vfio_user, &st);
+	json_object_object_add(o, "served", json_object_new_string(d->cfg.socket));
+	json_object_object_add(o, "connected", json_object_new_boolean(st.connected));
+	json_object_object_add(o, "connections", json_object_new_uint64(st.connections));
+	json_object_object_add(o, "refused", json_object_new_uint64(st.refused));
+	json_object_object_add(o, "messages", json_object_new_uint64(st.messages));
+	json_object_object_add(o, "regions", json_object_new_uint64(st.regions));
+	json_object_object_add(o, "spaces", json_object_new_uint64(st.spaces));
+}
+
+const struct tvqd_where tvqd_served = {
+	.role = TVQD_OWNER,
+	.owner = "tvqd",
+	.to_delete = "the vfio-user client has to delete it first",
+	.start = served_start,
+	.stop = served_stop,
+	.refuse = served_refuse,
+	.show = served_show,
+	.dev_show = tvqd_dev_show_owned,
+};
