@@ -1,35 +1,34 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Transportq commands through the in-process bus: commands per second with one and with 64 in
- * flight, CREATE and DESTROY pairs per second, each with 1, 1,000 and 60,000 managed devices
- * living; bytes of memory for an idle managed device with one queue. One thread does it all.
+ * Transportq commands: per second with one and with 64 in flight, CREATE and DESTROY pairs per
+ * second, each with 1, 1,000 and 60,000 managed devices living; bytes of memory for an idle managed
+ * device with one queue. The driver never sleeps.
  *
- *     bench_commands [ROW...]       rows whose names begin so; none: all
+ *     bench_commands [--bus vfio-user:PATH] [--volumes null|ram] [ROW...]
+ *
+ * Rows are those whose names begin so; none: all. Without --bus the device is in this process, and
+ * one thread does it all; --volumes says of which kind its volumes are (null). With it the
+ * volumes are those that the server makes. The rows of memory and of 60,000 devices are for devices
+ * in this process with null volumes.
  *
  * Each result is a line of JSON: {"name","unit","value","higher_is_better"}; the value is the
  * median of short runs.
  */
-#include <errno.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <tvq/driver.h>
-#include <tvq/inproc.h>
-#include <tvq/volumes.h>
+#include "target.h"
 
 #define RUNS	 7
 #define RUN_NS	 150000000ull
-#define POLL_NS	 32000
 #define PIPELINE 64
+#define MOST	 60000
 
 struct bench {
-	struct tvq_exec exec;
-	struct tvq_volume_pool *pool;
-	struct tvq_bus *bus;
-	struct tvq_client *client;
+	struct target target;
 	uint64_t *ids; /* of the living devices */
 	unsigned int n;
 	uint32_t rnd;
@@ -40,12 +39,6 @@ struct bench {
 
 static const char *const *wanted;
 static int n_wanted;
-
-static void fail(const char *what)
-{
-	fprintf(stderr, "bench_commands: %s\n", what);
-	exit(1);
-}
 
 static uint64_t now(void)
 {
@@ -123,7 +116,7 @@ struct slot {
 static void start_get(struct slot *s)
 {
 	s->cmd.device_id = pick(s->b);
-	tvq_client_submit(s->b->client, &s->cmd);
+	tvq_client_submit(s->b->target.client, &s->cmd);
 }
 
 static void got(struct tvq_cmd *cmd)
@@ -131,7 +124,7 @@ static void got(struct tvq_cmd *cmd)
 	struct slot *s = (struct slot *)cmd;
 
 	if (cmd->err)
-		fail("STATUS GET");
+		target_fail("STATUS GET", cmd->err);
 	s->b->done++;
 	if (time_is_up(s->b))
 		s->b->in_flight--;
@@ -156,7 +149,7 @@ static void commands(struct bench *b, unsigned int depth)
 		start_get(&slots[i]);
 	}
 	while (b->in_flight)
-		tvq_exec_poll(&b->exec);
+		target_turn(&b->target);
 }
 
 static void one_in_flight(struct bench *b)
@@ -182,12 +175,12 @@ static void destroyed(struct tvq_cmd *cmd)
 	struct pair *p = (struct pair *)((char *)cmd - offsetof(struct pair, destroy));
 
 	if (cmd->err)
-		fail("DESTROY");
+		target_fail("DESTROY", cmd->err);
 	p->b->done++;
 	if (time_is_up(p->b))
 		p->b->in_flight--;
 	else
-		tvq_client_create(p->b->client, &p->create);
+		tvq_client_create(p->b->target.client, &p->create);
 }
 
 static void created(struct tvq_create *cr)
@@ -195,14 +188,14 @@ static void created(struct tvq_create *cr)
 	struct pair *p = (struct pair *)cr;
 
 	if (cr->err)
-		fail("CREATE");
+		target_fail("CREATE", cr->err);
 	p->destroy = (struct tvq_cmd){
 		.device_id = cr->device_id,
 		.class = VIRTIO_TRANSPTQ_CTRL_VDEV,
 		.command = VIRTIO_TRANSPTQ_CTRL_VDEV_DESTROY,
 		.done = destroyed,
 	};
-	tvq_client_submit(p->b->client, &p->destroy);
+	tvq_client_submit(p->b->target.client, &p->destroy);
 }
 
 static void pairs(struct bench *b)
@@ -215,10 +208,10 @@ static void pairs(struct bench *b)
 			.create = { .virtio_device_id = TVQ_TYPE_BLK, .done = created },
 			.b = b,
 		};
-		tvq_client_create(b->client, &pair[i].create);
+		tvq_client_create(b->target.client, &pair[i].create);
 	}
 	while (b->in_flight)
-		tvq_exec_poll(&b->exec);
+		target_turn(&b->target);
 }
 
 /* ---- the living ---- */
@@ -228,8 +221,8 @@ static void grow(struct bench *b, unsigned int n)
 	while (b->n < n) {
 		struct tvq_create cr = { .virtio_device_id = TVQ_TYPE_BLK };
 
-		if (tvq_client_create_call(b->client, &cr))
-			fail("CREATE");
+		if (tvq_client_create_call(b->target.client, &cr))
+			target_fail("CREATE", cr.err);
 		b->ids[b->n++] = cr.device_id;
 	}
 }
@@ -248,7 +241,7 @@ static size_t resident(void)
 	FILE *f = fopen("/proc/self/statm", "r");
 
 	if (!f || fscanf(f, "%*u %lu", &pages) != 1)
-		fail("/proc/self/statm");
+		target_fail("/proc/self/statm", 0);
 	fclose(f);
 	return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
@@ -266,7 +259,7 @@ static void memory(struct bench *b, unsigned int from, unsigned int to)
 	for (int i = 0; i < 256; i++) {
 		v[i] = tvq_volume_null("x", 1 << 20, false, why);
 		if (!v[i])
-			fail(why);
+			target_fail(why, 0);
 	}
 	volume = (heap() - before) / 256;
 	for (int i = 0; i < 256; i++)
@@ -279,47 +272,53 @@ static void memory(struct bench *b, unsigned int from, unsigned int to)
 	report("memory/its-null-volume", "bytes", (double)volume, false);
 }
 
-static void set_up(struct bench *b)
+static void usage(void)
 {
-	struct tvq_maker_cfg maker = { .kind = TVQ_MAKER_NULL,
-				       .name = "n",
-				       .default_size = 1 << 20 };
-	struct tvq_mgmt_cfg cfg = { .os = &tvq_os_host, .control = &b->exec };
-	char why[TVQ_VOLUME_ERR_LEN];
-	int err;
+	fputs("usage: bench_commands [--bus vfio-user:PATH] [--volumes null|ram] [ROW...]\n",
+	      stderr);
+	exit(2);
+}
 
-	tvq_exec_init(&b->exec, &tvq_os_host, NULL, POLL_NS);
-	b->pool = tvq_volume_pool_new(&b->exec);
-	if (!b->pool || tvq_volume_pool_add_maker(b->pool, &maker, why))
-		fail("pool");
-	cfg.pool = tvq_volume_pool_pool(b->pool);
-	b->bus = tvq_inproc_new(&cfg, &err);
-	b->client = b->bus ? tvq_client_new(b->bus, NULL, &err) : NULL;
-	b->ids = calloc(60000, sizeof(*b->ids));
-	if (!b->client || !b->ids)
-		fail("management device");
+static void parse(int argc, char **argv, struct target_cfg *cfg)
+{
+	int i;
+
+	for (i = 1; i < argc && !strncmp(argv[i], "--", 2); i += 2) {
+		if (i + 1 == argc)
+			usage();
+		if (!strcmp(argv[i], "--bus"))
+			cfg->bus = argv[i + 1];
+		else if (!strcmp(argv[i], "--volumes") && !strcmp(argv[i + 1], "ram"))
+			cfg->maker = TVQ_MAKER_RAM;
+		else if (strcmp(argv[i], "--volumes") != 0 || strcmp(argv[i + 1], "null") != 0)
+			usage();
+	}
+	wanted = (const char *const *)argv + i;
+	n_wanted = argc - i;
 }
 
 int main(int argc, char **argv)
 {
-	static const unsigned int living[] = { 1, 1000, 60000 };
+	static const unsigned int living[] = { 1, 1000, MOST };
+	struct target_cfg cfg = { .maker = TVQ_MAKER_NULL, .volume_bytes = 1 << 20 };
 	struct bench b = { .rnd = 1 };
+	int n;
 
-	wanted = (const char *const *)argv + 1;
-	n_wanted = argc - 1;
-	set_up(&b);
-	for (int i = 0; i < 3; i++) {
-		if (i == 2)
+	parse(argc, argv, &cfg);
+	n = cfg.bus || cfg.maker != TVQ_MAKER_NULL ? 2 : 3;
+	target_open(&b.target, &cfg);
+	b.ids = calloc(MOST, sizeof(*b.ids));
+	if (!b.ids)
+		target_fail("no memory", 0);
+	for (int i = 0; i < n; i++) {
+		if (living[i] == MOST)
 			memory(&b, 5000, 25000);
 		grow(&b, living[i]);
 		measure(&b, "commands/1-in-flight", living[i], one_in_flight, "commands/s");
 		measure(&b, "commands/64-in-flight", living[i], many_in_flight, "commands/s");
 		measure(&b, "create-destroy", living[i], pairs, "pairs/s");
 	}
-	tvq_client_free(b.client);
-	b.bus->ops->free(b.bus);
-	tvq_volume_pool_free(b.pool);
-	tvq_exec_fini(&b.exec);
+	target_close(&b.target);
 	free(b.ids);
 	return 0;
 }

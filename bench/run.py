@@ -5,8 +5,8 @@
 usage: bench/run.py [--quick] [--only PATTERN]... [--list] [options]
 
 Prints a table and writes BUILD/bench.json. The machine should have nothing else to do. Needs what
-`scripts/deps.sh bench guest` installs; the rows of libblkio need the guest root, which
-scripts/guest-root.sh makes.
+`scripts/deps.sh bench guest` installs; the rows of libblkio and those of a guest (--only guest) need
+the guest root, which scripts/guest-root.sh makes.
 """
 
 import argparse
@@ -21,7 +21,9 @@ import tempfile
 sys.dont_write_bytecode = True  # the source tree stays as it is
 
 import block
+import bus
 import control
+import guest_rows
 from quiet import Watch
 from report import Row, print_table, write_json
 from servers import Failed
@@ -42,9 +44,13 @@ class Config:
         self.tvqd = os.path.join(self.build, "bin", "tvqd")
         self.lean = os.path.join(self.build, "bench", "lean_client")
         self.memcpy = os.path.join(self.build, "bench", "memcpy_rate")
+        self.commands = os.path.join(self.build, "bench", "bench_commands")
+        self.reads = os.path.join(self.build, "bench", "bench_reads")
+        self.meter = os.path.join(self.build, "bench", "guest_meter")
         self.qsd = need("qemu-storage-daemon")
         self.fio = need("fio")
-        self.guest_exec = os.path.join(TOP, "scripts", "guest-exec.sh")
+        self.scripts = os.path.join(TOP, "scripts")
+        self.guest_exec = os.path.join(self.scripts, "guest-exec.sh")
         self._file = args.file
         self._made = None
         self._blkio = None
@@ -132,7 +138,8 @@ def all_groups(config):
     aims["memory/idle-device"] = 4096
     return [Program(config, "bench_ring", ring, {}),
             Program(config, "bench_commands", commands + ["memory/"], aims),
-            *control.groups(config), *block.groups(config)]
+            *control.groups(config), *block.groups(config), *bus.groups(config),
+            *guest_rows.groups(config)]
 
 
 def quick(name):
@@ -140,6 +147,10 @@ def quick(name):
     if name.startswith("block"):
         return bool(re.search(r"^block (null|null inflight|ram|file direct) (polling|event) "
                               r"read depth (1|32)\b", name))
+    if name.startswith("bus"):
+        return "polling" in name
+    if name.startswith("guest"):
+        return "in a row" not in name
     return "60000" not in name and not name.startswith("memory/")
 
 

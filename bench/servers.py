@@ -14,6 +14,11 @@ class Failed(Exception):
     """A program did not do what it was started for; the text says which and why."""
 
 
+def cpu_seconds_of(pid):
+    # clock_getcpuclockid(3): a process' CPU clock is made of its id.
+    return time.clock_gettime(~pid << 3 | 2)
+
+
 class Lines:
     """A JSON protocol of one line an object, with requests in flight."""
 
@@ -89,11 +94,7 @@ class Server:
         os.kill(self.pid, signal.SIGCONT)
 
     def cpu_seconds(self):
-        return time.clock_gettime(self._clock())
-
-    def _clock(self):
-        # clock_getcpuclockid(3): a process' CPU clock is made of its id.
-        return ~self.pid << 3 | 2
+        return cpu_seconds_of(self.pid)
 
     def rss_bytes(self):
         """Memory that is the process' own."""
@@ -158,11 +159,17 @@ class Server:
 class Tvqd(Server):
     label = "tvqd"
 
-    def __init__(self, folder, binary, polling, cpu=1):
+    def __init__(self, folder, binary, polling, cpu=1, serve=None):
+        """serve: --serve's argument; with a CPU, all of it is one thread there, which polls always
+        or not at all."""
         super().__init__(folder)
         workers = "1" if cpu is None else f"1@{cpu}"
-        self.launch([binary, "--control", self.control_path, "--workers", workers] +
-                    (["--poll-us", "always"] if polling else []))
+        argv, poll = [binary, "--control", self.control_path], "always" if polling else None
+        if serve:
+            argv += ["--serve", serve]
+        if serve and cpu is not None:
+            argv, workers, poll = ["taskset", "-c", str(cpu)] + argv, "0", poll or "0"
+        self.launch(argv + ["--workers", workers] + (["--poll-us", poll] if poll else []))
 
     @staticmethod
     def request(cmd, **args):

@@ -5,7 +5,8 @@
 #
 #   build   compilers, meson, the libraries that tvq is built on, the tools that judge the source
 #   test    what the tests run besides
-#   guest   QEMU and what makes the guest root (guest-root.sh)
+#   guest   QEMU, and what makes the guest root and the guests' kernels (guest-root.sh,
+#           guest-kernel.sh)
 #   bench   the peers and meters of the benchmarks
 #
 # Does nothing, quickly, where everything is there already. Otherwise it runs apt-get, as root or by
@@ -24,7 +25,8 @@ packages_of() {
 	test) echo mandoc jq python3 shellcheck e2fsprogs procps ;;
 	guest)
 		echo mmdebstrap debian-archive-keyring qemu-system-x86 qemu-system-common \
-			qemu-utils e2fsprogs cpio zstd xz-utils ;;
+			qemu-utils e2fsprogs cpio zstd xz-utils \
+			gcc make pahole flex bison bc libelf-dev libssl-dev perl ;;
 	bench) echo fio jq python3 qemu-system-common ;;
 	*) die "unknown group '$1': build, test, guest and bench are known" ;;
 	esac

@@ -1,91 +1,168 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Makes, or finds, what a guest boots: prints the path of a folder with
+# Makes, or finds, what a guest boots:
 #
-#   vmlinux   the guest root's kernel, unpacked (QEMU starts it by its PVH entry; unpacking it in an
-#             emulated guest at every boot would take seconds)
-#   initrd    an archive with busybox, lsblk, the modules below and /init (guest-init.sh), not
+#   guest-initrd.sh [--kernel KERNEL]
+#
+# prints the path of a folder with
+#
+#   vmlinux   the kernel (see guest-kernel.sh), unpacked: QEMU starts it by its PVH entry, and
+#             unpacking it in an emulated guest at every boot would take seconds
+#   initrd    an archive with busybox, the programs and modules below and /init (guest-init.sh), not
 #             compressed
 #
-# A caller appends one more archive to the initrd, with /job in it: the script that the guest runs,
-# see guest-init.sh and guest-run.sh. The folder is cached beside the guest root, by the hash of
-# what it is made from. Needs the guest root (guest-root.sh), which is made first if it is missing,
-# and no privilege.
+#   guest-initrd.sh --with PROGRAM
+#
+# prints the path of an archive with one more program of the guest root (fio) and its libraries.
+#
+# A caller appends such archives to the initrd, and one with /job in it: the script that the guest
+# runs, see guest-init.sh and guest-run.sh. Both are cached beside the guest root, by the hash of
+# what they are made from. Needs the guest root (guest-root.sh), which is made first if it is
+# missing, and no privilege.
 set -euo pipefail
 
-MODULES="ext4 virtio_blk virtio_net"
-PROGRAMS="usr/bin/lsblk"
-
-die() { echo "guest-initrd: $*" >&2; exit 1; }
-
+name=guest-initrd
 here=$(dirname "$(readlink -f "$0")")
-root=$("$here/guest-root.sh")
-version=$(basename "$root"/lib/modules/*)
-cache=$(dirname "$root")
-target=$cache/boot-$({ basename "$root"; cat "$0" "$here/guest-init.sh"; } | sha256sum | cut -c1-16)
+# shellcheck source=guest-lib.sh
+. "$here/guest-lib.sh"
 
-# The kernel image holds the kernel proper as a zstd stream (Debian's choice since 13); its first
-# bytes mark it.
+# Those that /init loads, and those that are there for modprobe.
+MODULES="ext4 virtio_blk virtio_net"
+MORE_MODULES="vdpa virtio_vdpa vhost_vdpa"
+PROGRAMS="usr/bin/lsblk usr/sbin/vdpa usr/sbin/mkfs.ext4"
+
+# The kernel image of a Debian kernel holds the kernel proper as a compressed stream, which its
+# first bytes mark: zstd since 13, xz before.
 unpack_kernel() {
-	local image=$root/boot/vmlinuz-$version offset
-	offset=$(LC_ALL=C grep -abom1 -P '\x28\xb5\x2f\xfd' "$image" | head -n1 | cut -d: -f1)
-	[ -n "$offset" ] || die "$image holds no zstd stream: this kernel is packed in another way"
-	# zstd ends with a complaint about the bytes after the stream; the check is what came out.
-	tail -c +$((offset + 1)) "$image" | zstd -dcq >"$1" 2>/dev/null || true
-	[ "$(head -c4 "$1" | tail -c3)" = ELF ] || die "no ELF kernel came out of $image"
+	local image=$1 magic tool offset
+	for magic in '\x28\xb5\x2f\xfd:zstd -dcq' '\xfd7zXZ\x00:xz -dcq --single-stream'; do
+		tool=${magic#*:} magic=${magic%%:*}
+		offset=$(LC_ALL=C grep -abom1 -P "$magic" "$image" | head -n1 | cut -d: -f1) || true
+		[ -n "$offset" ] || continue
+		# What comes behind the stream is complained of; the check is what came out.
+		# shellcheck disable=SC2086 # words
+		tail -c +$((offset + 1)) "$image" | $tool >"$2" 2>/dev/null || true
+		[ "$(head -c4 "$2" | tail -c3)" != ELF ] || return 0
+	done
+	die "no ELF kernel came out of $image: this kernel is packed in another way"
 }
 
-# Modules in the order in which they have to be loaded, as modprobe worked it out.
-add_modules() {
-	local module path
-	for module in $MODULES; do
-		"$here/guest-exec.sh" usr/sbin/modprobe -d "$root" -S "$version" \
+# Modules with what they need, in the order in which they have to be loaded, as modprobe of the
+# guest root works it out; what is built in has no file.
+files_of() {
+	local module
+	for module; do
+		"$here/guest-exec.sh" usr/sbin/modprobe -d "$kernel" -S "$version" \
 			--show-depends "$module" ||
 			die "the guest's kernel has no module $module"
-	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' |
-		while read -r path; do
-			module=$(basename "$path" .xz)
-			xz -dc "$path" >"$1/modules/$module"
-			echo "$module" >>"$1/modules/order"
-		done
+	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }'
 }
 
-add_programs() {
-	local program library libraries=$root/usr/lib/x86_64-linux-gnu
-	for program in $PROGRAMS; do
-		cp "$root/$program" "$1/bin/"
-		"$libraries/ld-linux-x86-64.so.2" --library-path "$libraries" \
-			--list "$root/$program" |
-			sed -n 's/.* => \(.*\) (0x.*/\1/p' |
-			while read -r library; do
-				cp -Ln "$library" "$1/lib64/"
-			done
+# Into the places that they have on disk, unpacked, with the lists that modprobe reads.
+add_modules() {
+	local tree=$1 path to
+	# shellcheck disable=SC2086 # words
+	files_of $MODULES $MORE_MODULES | while read -r path; do
+		to=$tree/lib/modules/${path#*/lib/modules/}
+		mkdir -p "$(dirname "$to")"
+		case $path in
+		*.xz) xz -dc "$path" >"${to%.xz}" ;;
+		*) cp "$path" "$to" ;;
+		esac
 	done
+	mkdir -p "$tree/lib/modules/$version"
+	cp "$kernel/lib/modules/$version/modules.builtin" "$tree/lib/modules/$version/"
+	"$here/guest-exec.sh" usr/sbin/depmod -b "$tree" "$version" 2>/dev/null
+	# What a module asks for by a softdep busybox's modprobe does not load, so all are named.
+	# shellcheck disable=SC2086 # words
+	files_of $MODULES | sed 's|.*/||; s|\.ko.*||' >"$tree/modules"
+}
+
+# Libraries of the guest root, those in folders of their own included.
+add_programs() {
+	local tree=$1 program library libraries=$root/usr/lib/x86_64-linux-gnu
+	shift
+	mkdir -p "$tree/bin" "$tree/lib64"
+	for program; do
+		cp -L "$root/$program" "$tree/bin/"
+		"$libraries/ld-linux-x86-64.so.2" --library-path "$libraries:$libraries/ceph" \
+			--inhibit-cache --list "$root/$program" >"$work/list"
+		! grep 'not found' "$work/list" >&2 || die "$program lacks a library"
+		sed -n 's/.* => \(.*\) (0x.*/\1/p' "$work/list" | while read -r library; do
+			case $library in
+			"$root"/*) cp -Ln "$library" "$tree/lib64/" ;;
+			*/ld-linux-x86-64.so.2) ;;
+			*) die "$program: $library is none of the guest root's" ;;
+			esac
+		done
+	done
+	cp -Ln "$libraries/ld-linux-x86-64.so.2" "$tree/lib64/"
+}
+
+archive() { (cd "$1" && find . | LC_ALL=C sort | cpio -o -H newc --quiet -R 0:0); }
+
+begin() {
+	work=$(mktemp -d "$CACHE/making.XXXXXX")
+	trap 'rm -rf "$work"' EXIT
+	chmod 755 "$work"
+	tree=$work/tree
+	mkdir "$tree"
+}
+
+end() {
+	rm -rf "$tree" "$work/list"
+	mv -T "$work" "$1"
+	say "made $1"
 }
 
 make_boot() {
-	local work tree
-	work=$(mktemp -d "$cache/making.XXXXXX")
-	# shellcheck disable=SC2064 # the path of now
-	trap "rm -rf '$work'" EXIT
-	chmod 755 "$work"
-	tree=$work/tree
-	mkdir -p "$tree"/{bin,dev,proc,sys,run,tmp,mnt,modules,lib64}
+	local image
+	begin
+	mkdir -p "$tree"/{bin,dev,proc,sys,run,tmp,mnt,etc,lib64}
 	cp "$root/usr/bin/busybox" "$tree/bin/"
 	install -m755 "$here/guest-init.sh" "$tree/init"
 	add_modules "$tree"
-	add_programs "$tree"
-	(cd "$tree" && find . | LC_ALL=C sort | cpio -o -H newc --quiet -R 0:0) >"$work/initrd"
-	rm -r "$tree"
-	unpack_kernel "$work/vmlinux"
-	mv -T "$work" "$target"
-	echo "guest-initrd: made $target" >&2
+	# shellcheck disable=SC2086 # words
+	add_programs "$tree" $PROGRAMS
+	archive "$tree" >"$work/initrd"
+	image=$(echo "$kernel"/boot/vmlinu?-"$version")
+	case $image in
+	*/vmlinux-*) cp "$image" "$work/vmlinux" ;;
+	*) unpack_kernel "$image" "$work/vmlinux" ;;
+	esac
+	end "$1"
 }
 
-if [ ! -d "$target" ]; then
-	exec 9>"$target.lock"
-	flock 9
-	[ -d "$target" ] || make_boot 9>&-
+make_program() {
+	begin
+	add_programs "$tree" "usr/bin/$program"
+	archive "$tree" >"$work/$program"
+	end "$1"
+}
+
+kernel=trixie program=''
+while [ $# -gt 0 ]; do
+	[ $# -ge 2 ] || die "$1: unknown, or its value is missing"
+	case $1 in
+	--kernel) kernel=$2 ;;
+	--with) program=$2 ;;
+	*) die "unknown option '$1': --kernel and --with are known" ;;
+	esac
+	shift 2
+done
+
+root=$("$here/guest-root.sh")
+if [ -n "$program" ]; then
+	[ -x "$root/usr/bin/$program" ] || die "--with: the guest root has no program '$program'"
+	target=$CACHE/program-$program-$({ basename "$root"; cat "$0"; } | hash_of)
+	make_once make_program "$target"
+	echo "$target/$program"
+	exit
 fi
+
+kernel=$("$here/guest-kernel.sh" "$kernel")
+version=$(basename "$kernel"/lib/modules/*)
+target=$CACHE/boot-$({ basename -a "$root" "$kernel"; cat "$0" "$here/guest-init.sh"; } | hash_of)
+make_once make_boot "$target"
 echo "$target"

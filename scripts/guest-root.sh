@@ -15,10 +15,17 @@
 # has to be entered by chroot: guest-exec.sh runs its programs as they lie there.
 set -eu
 
+name=guest-root
+here=$(dirname "$(readlink -f "$0")")
+# shellcheck source=guest-lib.sh
+. "$here/guest-lib.sh"
+
 SUITE=trixie
 PACKAGES=(
 	# the guest's kernel and user land
 	linux-image-amd64 kmod busybox-static util-linux e2fsprogs iproute2
+	# what builds the kernel's modules, and judges them
+	linux-headers-amd64 make dkms sparse
 	# the newer QEMU
 	qemu-system-x86 qemu-utils qemu-block-extra
 	# benchmarks: a peer's clients, and what builds one against libblkio
@@ -35,35 +42,12 @@ DPKG_OPTIONS=(
 	path-exclude=/etc/kernel/postinst.d/initramfs-tools
 )
 
-say() { echo "guest-root: $*" >&2; }
-die() { say "$*"; exit 1; }
-
 as_root() {
 	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
 recipe() {
 	printf '%s\n' "$SUITE" "${PACKAGES[@]}" "$PIN" "${DPKG_OPTIONS[@]}"
-}
-
-# The Debian archive that this machine installs from, as apt itself understood its sources.
-mirror() {
-	local release uri
-	# shellcheck disable=SC1091 # the machine's own
-	release=$(. /etc/os-release && echo "${VERSION_CODENAME-}")
-	# shellcheck disable=SC2016 # apt's own placeholders
-	uri=$(apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' \
-		'Created-By: Packages' |
-		awk -v release="$release" '$1 == release && $2 == "main" { print $3; exit }')
-	[ -n "$uri" ] || die "no Debian archive among this machine's apt sources:" \
-		"one of them must read 'deb URI ${release:-bookworm} main'"
-	echo "$uri"
-}
-
-# How this machine's apt reaches its archive (proxies, a clock that is off) holds for the root's apt
-# too.
-apt_options() {
-	apt-config dump | grep -E '^Acquire::(http|https|ftp|Check-|Retries|Max-)' || true
 }
 
 make_root() {
@@ -76,11 +60,12 @@ make_root() {
 	# shellcheck disable=SC2064 # the path of now
 	trap "as_root rm -rf --one-file-system '$work'" EXIT
 	printf '%s\n' "$PIN" >"$work/pin"
+	# How this machine's apt reaches its archive holds for the root's apt, too.
 	apt_options >"$work/apt.conf"
 	for option in "${DPKG_OPTIONS[@]}"; do
 		options+=(--dpkgopt="$option")
 	done
-	say "making $target (Debian $SUITE with its kernel, QEMU 11, fio; about 250 MB to fetch)"
+	say "making $target (Debian $SUITE with its kernel, QEMU 11, fio; about 300 MB to fetch)"
 	as_root mmdebstrap --quiet --mode=root --variant=apt --aptopt="$work/apt.conf" \
 		"${options[@]}" \
 		--setup-hook="mkdir -p \"\$1/etc/apt/preferences.d\"" \
@@ -93,22 +78,11 @@ make_root() {
 	say "made $target in ${SECONDS} s"
 }
 
-CACHE=${XDG_CACHE_HOME:-${HOME:?neither XDG_CACHE_HOME nor HOME is set}/.cache}/tvq
-target=$CACHE/root-$(recipe | sha256sum | cut -c1-16)
+target=$CACHE/root-$(recipe | hash_of)
 
 case ${1-} in
-'') ;;
---find)
-	[ -d "$target" ] || die "there is no $target yet: scripts/guest-root.sh makes it"
-	echo "$target"
-	exit ;;
+'') make_once make_root "$target" ;;
+--find) [ -d "$target" ] || die "there is no $target yet: scripts/guest-root.sh makes it" ;;
 *) die "unknown argument '$1': it takes none, or --find" ;;
 esac
-
-if [ ! -d "$target" ]; then
-	mkdir -p "$CACHE"
-	exec 9>"$target.lock"
-	flock -n 9 || { say "another run is making it, waiting"; flock 9; }
-	[ -d "$target" ] || make_root "$target" 9>&-
-fi
 echo "$target"

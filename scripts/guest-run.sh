@@ -7,18 +7,28 @@
 #
 #   guest-run.sh --script FILE [OPTION...] [-- QEMU-ARGUMENT...]
 #
-#   --script FILE       what the guest runs: a shell script for busybox, with util-linux's lsblk
+#   --script FILE       what the guest runs: a shell script for busybox, with util-linux's lsblk,
+#                       iproute2's vdpa and mkfs.ext4
+#   --file PATH         a file that the guest has in /, by its own name; may be repeated
+#   --with PROGRAM      one more program of the guest root (fio); may be repeated
+#   --kernel KERNEL     trixie (default), bookworm, debug: see guest-kernel.sh
 #   --disk SOCKET[,KEY=VALUE...]
 #                       a vhost-user-blk-pci device on SOCKET; may be repeated, the first is vda.
 #                       The keys are properties of the device (num-queues=2, packed=on,
 #                       queue-size=256), and reconnect=SECONDS
-#   --qemu 7.2|11       Debian 12's own QEMU (default), or the newer one of the guest root
+#   --vfio-user SOCKET  the PCI function that is served on SOCKET, in a slot of its own from which
+#                       it can be unplugged; may be repeated: ids function0, ...; slots slot0, ...
+#   --iommu             an emulated IOMMU (intel-iommu) before all devices
+#   --qemu 7.2|11       Debian 12's own QEMU (default), or the newer one of the guest root (default
+#                       with --vfio-user, which 7.2 does not have)
 #   --mem MIB           memory (256); it is shared, as vhost-user needs
 #   --smp N             processors (1)
 #   --timeout SECONDS   time limit (60)
 #   --qmp PATH          a QMP server on PATH
 #   --pidfile PATH      QEMU writes its process id there
 #   --append WORDS      more words for the kernel's command line
+#   --interactive       the guest's console is this terminal, and the script's input comes from it;
+#                       there is no time limit, and the status is QEMU's
 #
 # No privilege is needed. QEMU emulates (TCG). It ends with this script, even if that is killed. The
 # guest root and its kernel are made first where they are missing, see guest-root.sh and
@@ -27,9 +37,9 @@ set -eu
 
 here=$(dirname "$(readlink -f "$0")")
 name=guest-run
-cmdline="console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable no_timer_check cryptomgr.notests"
-qemu=7.2 mem=256 smp=1 limit=60 script='' append=''
-disks=() extra=()
+cmdline="console=ttyS0 quiet printk.time=1 panic=-1 mitigations=off tsc=reliable no_timer_check cryptomgr.notests"
+qemu='' mem=256 smp=1 limit=60 script='' append='' kernel=trixie iommu='' interactive=''
+disks=() functions=() files=() programs=() extra=()
 
 fail() { echo "$name: $*" >&2; exit 2; }
 
@@ -38,13 +48,26 @@ number() {
 	echo "$2"
 }
 
+readable() {
+	if ! [ -f "$2" ] || ! [ -r "$2" ]; then fail "$1: cannot read '$2'"; fi
+	echo "$2"
+}
+
 parse() {
 	while [ $# -gt 0 ]; do
-		[ "$1" != -- ] || { shift; extra+=("$@"); break; }
+		case $1 in
+		--) shift; extra+=("$@"); break ;;
+		--iommu) iommu=yes; shift; continue ;;
+		--interactive) interactive=yes; shift; continue ;;
+		esac
 		[ $# -ge 2 ] || fail "$1: unknown, or its value is missing"
 		case $1 in
 		--script) script=$2 ;;
+		--file) files+=("$(readable "$@")") ;;
+		--with) programs+=("$2") ;;
+		--kernel) kernel=$2 ;;
 		--disk) disks+=("$2") ;;
+		--vfio-user) functions+=("$2") ;;
 		--qemu) qemu=$2 ;;
 		--mem) mem=$(number "$1" "$2") ;;
 		--smp) smp=$(number "$1" "$2") ;;
@@ -57,7 +80,13 @@ parse() {
 		shift 2
 	done
 	[ -n "$script" ] || fail "--script FILE is missing: what shall the guest run?"
-	[ -r "$script" ] || fail "--script: cannot read '$script'"
+	readable --script "$script" >/dev/null
+	case ${#functions[@]}:$qemu in
+	0:) qemu=7.2 ;;
+	*:) qemu=11 ;;
+	0:*) ;;
+	*:7.2) fail "--vfio-user: QEMU 7.2 has no such device, --qemu 11 does" ;;
+	esac
 }
 
 # Sets qemu_command, and reconnect_unit: how many of the unit that this QEMU's sockets count in are
@@ -79,6 +108,29 @@ choose_qemu() {
 	esac
 }
 
+a_socket() { [ -S "$2" ] || fail "$1: there is no socket at '$2'"; }
+
+# A root port makes a slot that its device can leave; q35's own bus does not let go. The path is
+# quoted as JSON wants it.
+add_function() {
+	local n=$1 path=$2
+	a_socket --vfio-user "$path"
+	path=${path//\\/\\\\}
+	path=${path//\"/\\\"}
+	function_arguments+=(-device "pcie-root-port,id=slot$n,chassis=$((n + 1)),slot=$((n + 1))"
+		-device "{\"driver\":\"vfio-user-pci\",\"id\":\"function$n\",\"bus\":\"slot$n\",
+			\"socket\":{\"type\":\"unix\",\"path\":\"$path\"}}")
+}
+
+# It has to come before the devices that it translates for; vfio needs to be told what the guest
+# maps (caching-mode).
+choose_iommu() {
+	iommu_arguments=()
+	[ -n "$iommu" ] || return 0
+	iommu_arguments=(-device "intel-iommu,intremap=on,caching-mode=on,device-iotlb=on")
+	append="intel_iommu=on iommu=nopt $append"
+}
+
 # A disk's argument becomes a chardev for its socket and the device on it. Commas in the path are
 # doubled, as QEMU wants them; the path ends at the first comma that KEY= follows.
 add_disk() {
@@ -88,7 +140,7 @@ add_disk() {
 		path=${spec%%,[a-z]*=*}
 		properties=${spec#"$path"}
 	fi
-	[ -S "$path" ] || fail "--disk: there is no socket at '$path'"
+	a_socket --disk "$path"
 	chardev=socket,id=$id,path=${path//,/,,}
 	if [[ $properties =~ ,reconnect=([0-9]+) ]]; then
 		chardev+=,$reconnect_property=$((BASH_REMATCH[1] * reconnect_unit))
@@ -97,28 +149,37 @@ add_disk() {
 	disk_arguments+=(-chardev "$chardev" -device "vhost-user-blk-pci,chardev=$id$properties")
 }
 
-# The script rides in an archive of its own behind the initrd's.
+# The script rides with its files in an archive of its own behind the initrd's.
 make_initrd() {
-	local boot=$1
+	local boot=$1 archives=() program
+	for program in "${programs[@]}"; do
+		archives+=("$("$here/guest-initrd.sh" --with "$program")")
+	done
 	mkdir "$work/job"
+	[ ${#files[@]} = 0 ] || cp "${files[@]}" "$work/job/"
 	cp "$script" "$work/job/job"
 	{
-		cat "$boot/initrd"
+		cat "$boot/initrd" "${archives[@]}"
 		(cd "$work/job" && find . -type f | cpio -o -H newc --quiet -R 0:0)
 	} >"$work/initrd"
 }
 
+assemble() {
+	machine=("${qemu_command[@]}"
+		-nodefaults -no-user-config -display none -no-reboot
+		-machine q35 -cpu max -accel tcg -smp "$smp" -m "${mem}M"
+		-object "memory-backend-memfd,id=memory,size=${mem}M,share=on"
+		-numa "node,memdev=memory"
+		-kernel "$boot/vmlinux" -initrd "$work/initrd" -append "$cmdline $append"
+		-chardev "stdio,id=console,signal=off" -serial chardev:console
+		"${iommu_arguments[@]}" "${function_arguments[@]}" "${disk_arguments[@]}"
+		"${extra[@]}")
+}
+
 # Two guards: QEMU dies with its timer, and the timer with this script.
 start() {
-	setpriv --pdeathsig TERM timeout -k 5 "$limit" \
-		setpriv --pdeathsig KILL "${qemu_command[@]}" \
-		-nodefaults -no-user-config -display none -no-reboot \
-		-machine q35 -cpu max -accel tcg -smp "$smp" -m "${mem}M" \
-		-object "memory-backend-memfd,id=memory,size=${mem}M,share=on" \
-		-numa node,memdev=memory \
-		-kernel "$boot/vmlinux" -initrd "$work/initrd" -append "$cmdline $append" \
-		-chardev stdio,id=console,signal=off -serial chardev:console \
-		"${disk_arguments[@]}" "${extra[@]}" </dev/null >"$work/pipe" 2>&1 &
+	setpriv --pdeathsig TERM timeout -k 5 "$limit" setpriv --pdeathsig KILL "${machine[@]}" \
+		</dev/null >"$work/pipe" 2>&1 &
 	vm=$!
 }
 
@@ -143,18 +204,30 @@ verdict() {
 
 parse "$@"
 choose_qemu
+choose_iommu
 disk_arguments=()
 for i in "${!disks[@]}"; do
 	add_disk "disk$i" "${disks[i]}"
 done
-boot=$("$here/guest-initrd.sh")
+function_arguments=()
+for i in "${!functions[@]}"; do
+	add_function "$i" "${functions[i]}"
+done
+
+boot=$("$here/guest-initrd.sh" --kernel "$kernel")
 vm=''
 work=$(mktemp -d "${TMPDIR:-/tmp}/tvq-guest.XXXXXX")
 trap stop EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT
 
+[ -z "$interactive" ] || append="job.input TERM=${TERM:-dumb} $append"
 make_initrd "$boot"
+assemble
+if [ -n "$interactive" ]; then
+	setpriv --pdeathsig KILL "${machine[@]}"
+	exit
+fi
 mkfifo "$work/pipe"
 sed -u 's/\r$//' <"$work/pipe" | tee "$work/console" &
 start

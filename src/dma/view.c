@@ -53,6 +53,32 @@ bool tvq_dma_find(struct tvq_dma_view *v, uint64_t iova)
 	return find(v, iova) || (tvq_dma_view_advance(v) && find(v, iova));
 }
 
+void *tvq_dma_across(struct tvq_dma_view *v, uint64_t iova, uint64_t len, uint32_t perm)
+{
+	const struct tvq_region *r, *end;
+	uint8_t *va;
+
+	/* v->last may be of an older table, which has no neighbours here. */
+	if (!tvq_dma_find(v, iova))
+		return NULL;
+	r = v->last;
+	end = v->table->r + v->table->n;
+	va = r->va ? r->va + (iova - r->iova) : NULL;
+	for (;;) {
+		uint64_t part = r->len - (iova - r->iova);
+
+		if ((r->perm & perm) != perm || !r->va)
+			return NULL;
+		if (len <= part)
+			return va;
+		if (r + 1 == end || r[1].iova - r->iova != r->len || r[1].va != r->va + r->len)
+			return NULL;
+		len -= part;
+		r++;
+		iova = r->iova;
+	}
+}
+
 int tvq_dma_segs(struct tvq_dma_view *v, uint64_t iova, uint64_t len, uint32_t perm,
 		 struct tvq_seg *seg, unsigned int max)
 {
