@@ -32,7 +32,7 @@
 struct options {
 	struct target_cfg target;
 	long depth, ms, warm_ms, cpu, server; /* server: a process, 0: none */
-	long worker_cpu, mib;		      /* of the device in this process; mib: of its volume */
+	long worker_cpu, mib; /* of the device in this process; mib: of its volume */
 	bool fill;
 };
 
@@ -159,10 +159,10 @@ static double server_cpu(const struct options *o)
 static void set_clock(const struct options *o)
 {
 	struct sigaction act = { .sa_handler = on_alarm };
-	struct itimerval t = { .it_value = { .tv_sec = o->warm_ms / 1000,
-					     .tv_usec = o->warm_ms % 1000 * 1000 },
-			       .it_interval = { .tv_sec = o->ms / 1000,
-						.tv_usec = o->ms % 1000 * 1000 } };
+	struct itimerval t = {
+		.it_value = { .tv_sec = o->warm_ms / 1000, .tv_usec = o->warm_ms % 1000 * 1000 },
+		.it_interval = { .tv_sec = o->ms / 1000, .tv_usec = o->ms % 1000 * 1000 }
+	};
 
 	sigaction(SIGALRM, &act, NULL);
 	setitimer(ITIMER_REAL, &t, NULL);

@@ -64,7 +64,7 @@ class Commands:
             for kind, row in self.cells.items():
                 value = self.config.watch.sample(lambda k=kind: self._measure(k, server), server)
                 (row.ours if ours else row.peer).append(value)
-                say(f"{row.name}, {'vfio-user' if ours else 'in process'}: {value:.0f}/s")
+                say(f"{self.mode} {kind}, {'ours' if ours else 'in-process'}: {value:.0f}/s")
         finally:
             if server:
                 server.stop()

@@ -26,14 +26,21 @@ MANY = 256  # of ours
 FIT = 64  # of QEMU's, and as many of ours next to them
 DEPTHS = (1, 32)
 PORTS, BRIDGES = 1, 2
-MGMTDEV = "auxiliary/tvq.blk.0"
 FUNCTION_ID = "0x10f2"  # which the kernel's own virtio_pci leaves alone
+# Two functions are served, with the two ways that interrupts of managed devices can take: through a
+# page of the function, and as messages to QEMU which write to the guest's interrupt controller.
+# Rows but those of the second are the first's.
+WAYS = {"ours": ",msi-page=on", "messages": ",msi-page=off"}
 QEMU = "virtio-blk-pci"
 QSD = "vhost-user-blk-pci, qemu-storage-daemon"
 
 
 def say(text):
     print(f"  guest {text}", file=sys.stderr)
+
+
+def mgmtdev(way):
+    return f"auxiliary/tvq.blk.{list(WAYS).index(way)}"
 
 
 def disk_arguments(socket):
@@ -68,11 +75,13 @@ class InGuest:
                        "QEMU device_add, pipelined", higher=False, aim=1)
         self.many = Row(f"guest add {MANY} devices in a row", "ms each",
                         f"none: no more than about {FIT} virtio-blk-pci fit", higher=False)
-        self.reads = {(depth, peer): Row(f"guest read depth {depth} / {peer}", "requests/s", name,
-                                         aim=0.9)
+        self.reads = {(depth, way, peer): Row(f"guest read{words} depth {depth} / {peer}",
+                                              "requests/s", name, aim=0.9)
+                      for way, words in (("ours", ""), ("messages", ", MSI by messages,"))
                       for depth in DEPTHS for peer, name in (("qemu", QEMU), ("qsd", QSD))}
         self.wanted = None
-        self.guest = self.tvqd = self.storaged = None
+        self.guest = self.storaged = None
+        self.served = {}  # by WAYS
         self.names = 0
 
     def rows(self):
@@ -95,9 +104,15 @@ class InGuest:
             if self.wanted(self.many.name):
                 self._in_a_row(self.many, MANY, 0)
         finally:
-            for part in (self.guest, self.tvqd, self.storaged):
-                if part:
-                    part.stop()
+            for part in self._parts():
+                part.stop()
+
+    def _parts(self):
+        return [part for part in (self.guest, self.storaged, *self.served.values()) if part]
+
+    def cpu_seconds(self):
+        """Of all that is not somebody else's."""
+        return sum(part.cpu_seconds() for part in self._parts())
 
     def _boot(self):
         c = self.config
@@ -111,35 +126,41 @@ class InGuest:
             self._load()
 
     def _serve(self):
-        """The function, and its driver for the guest."""
+        """The functions, and their driver for the guest."""
         c = self.config
         module = subprocess.run([os.path.join(c.scripts, "guest-module.sh"), "--into",
                                  os.path.join(c.build, "module")], text=True,
                                 stdout=subprocess.PIPE, check=True).stdout.strip()
-        folder = os.path.join(c.folder, "served")
-        path = os.path.join(folder, "vfio")
-        self.tvqd = Tvqd(folder, c.tvqd, False, None, serve=f"vfio-user:{path},id={FUNCTION_ID}")
-        return ["--vfio-user", path, "--file", module]
+        options = ["--file", module]
+        for way, words in WAYS.items():
+            folder = os.path.join(c.folder, "served-" + way)
+            path = os.path.join(folder, "vfio")
+            self.served[way] = Tvqd(folder, c.tvqd, False, None,
+                                    serve=f"vfio-user:{path},id={FUNCTION_ID}{words}")
+            options += ["--vfio-user", path]
+        return options
 
     def _load(self):
         self.guest.run("modprobe -a vdpa virtio_vdpa && insmod /tvq_vdpa.ko")
         shown = self.guest.run("vdpa mgmtdev show")
-        if not any(MGMTDEV in line for line in shown):
-            raise Failed(f"the guest has no {MGMTDEV}: {' '.join(shown)}")
+        for way in WAYS:
+            if not any(mgmtdev(way) in line for line in shown):
+                raise Failed(f"the guest has no {mgmtdev(way)}: {' '.join(shown)}")
 
     # Devices of ours
 
-    def _volumes(self, n):
+    def _volumes(self, n, way="ours"):
         """n new null volumes; their names. A device's name is its volume's (TQ-143)."""
         names = [f"n{self.names + i}" for i in range(n)]
         self.names += n
-        self.tvqd.call_all([self.tvqd.request("volume add", name=name, **{"null,zero": SIZE})
-                            for name in names])
+        tvqd = self.served[way]
+        tvqd.call_all([tvqd.request("volume add", name=name, **{"null,zero": SIZE})
+                       for name in names])
         return names
 
-    def _add_ours(self, names):
+    def _add_ours(self, names, way="ours"):
         """Seconds."""
-        add = f"vdpa dev add mgmtdev {MGMTDEV} name"
+        add = f"vdpa dev add mgmtdev {mgmtdev(way)} name"
         if len(names) == 1:
             return self.guest.time(1, f"{add} {names[0]}")
         return self.guest.time(len(names), f"for d in {' '.join(names)}; do {add} $d || exit; done")
@@ -209,35 +230,29 @@ class InGuest:
     def _watched(self, measure):
         return self.config.watch.sample(measure, self)
 
-    def cpu_seconds(self):
-        """Of all that is not somebody else's."""
-        parts = (self.guest, self.tvqd, self.storaged)
-        return sum(part.cpu_seconds() for part in parts if part)
-
     def _reads(self):
-        name = [] if self.config.peers_only else self._volumes(1)
-        disks = {}
+        disks, names = {}, []
         for disk in self._disks():
             serial = self.guest.run(f"cat /sys/block/{disk}/serial; echo")[0]
             disks["qemu" if serial == "qemu" else "qsd"] = disk
-        if name:
-            before = self._disks()
-            self._add_ours(name)
-            disks["ours"] = (self._disks() - before).pop()
+        for way in self.served:
+            before, name = self._disks(), self._volumes(1, way)
+            self._add_ours(name, way)
+            disks[way] = (self._disks() - before).pop()
+            names += name
         for i in range(self.config.reps):
             for depth in DEPTHS:
                 for key in sorted(disks, reverse=i % 2):
                     self._read(key, disks[key], depth)
-        if name:
-            self._del_ours(name)
+        if names:
+            self._del_ours(names)
 
     def _read(self, key, disk, depth):
         rate = self._watched(lambda: self._fio(disk, depth))
         say(f"read depth {depth}, {key}: {rate}/s")
-        for peer in ("qemu", "qsd"):
-            row = self.reads[depth, peer]
-            if key in ("ours", peer):
-                (row.ours if key == "ours" else row.peer).append(rate)
+        for (row_depth, way, peer), row in self.reads.items():
+            if row_depth == depth and key in (way, peer):
+                (row.ours if key == way else row.peer).append(rate)
 
     def _disks(self):
         return set(self.guest.run("cd /sys/block && ls -1d vd*"))

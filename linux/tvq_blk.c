@@ -37,29 +37,27 @@ static u16 choose_queues(const struct tvq_mgmt *m, u64 features)
 }
 
 static int create(struct tvq_mgmt *m, const char *name, const struct vdpa_dev_set_config *want,
-		  u64 *id, u16 *n_queues)
+		  struct tvq_made *made)
 {
 	u64 features = want->mask & BIT_ULL(VDPA_ATTR_DEV_FEATURES) ? want->device_features : 0;
 	struct virtio_transportq_blk_config v = {};
 	size_t len = strlen(name);
 	int err = -EIO;
 
-	*n_queues = choose_queues(m, features);
-	v.num_queues = cpu_to_le16(*n_queues);
+	made->n_queues = choose_queues(m, features);
+	v.num_queues = cpu_to_le16(made->n_queues);
 	if (len <= sizeof(v.id)) {
 		memcpy(v.id, name, len);
-		err = tvq_create(m, features, &v, sizeof(v), id);
+		err = tvq_create(m, features, &v, sizeof(v), &made->id);
 	}
 	if (err == -EIO) {
 		memset(v.id, 0, sizeof(v.id));
-		err = tvq_create(m, features, &v, sizeof(v), id);
-		if (!err)
-			dev_info(&m->aux.dev, "%s: no free volume of that name, took another\n",
-				 name);
+		err = tvq_create(m, features, &v, sizeof(v), &made->id);
+		made->unnamed = true;
 	}
 	if (err == -EIO) {
 		dev_err(&m->aux.dev, "%s: there is no free volume, or not room for %u queues\n",
-			name, *n_queues);
+			name, made->n_queues);
 		err = -ENOSPC;
 	}
 	return err;

@@ -34,6 +34,7 @@ static void forget(struct tvq_dev *dev)
 	dev->driver_features = 0;
 	dev->status = 0;
 	dev->touched = false;
+	dev->reported = false;
 }
 
 void tvq_dev_kill(struct tvq_dev *dev, const char *why)
@@ -110,6 +111,24 @@ void tvq_dev_reset(struct tvq_dev *dev)
 	forget(dev);
 }
 
+/*
+ * Believes a status that can be: what was set last, without FEATURES_OK perhaps, with
+ * DEVICE_NEEDS_RESET perhaps.
+ */
+static int take_status(struct tvq_dev *dev, u8 set, u8 got)
+{
+	const u8 free = VIRTIO_CONFIG_S_NEEDS_RESET | VIRTIO_CONFIG_S_FEATURES_OK;
+
+	if (!((got ^ set) & ~free) && !(got & ~(set | VIRTIO_CONFIG_S_NEEDS_RESET))) {
+		dev->status = got;
+		return 0;
+	}
+	if (!dev->reported)
+		dev_err(&dev->vdpa.dev, "its status is %#x after %#x was set\n", got, set);
+	dev->reported = true;
+	return -EPROTO;
+}
+
 /* STATUS SET and what came of it. */
 static int send_status(struct tvq_dev *dev, u8 status)
 {
@@ -125,7 +144,7 @@ static int send_status(struct tvq_dev *dev, u8 status)
 	if (err)
 		tvq_dev_report(dev, &b, err);
 	else
-		dev->status = tvq_cmd_u8(get);
+		err = take_status(dev, status, tvq_cmd_u8(get));
 	tvq_batch_end(&b);
 	return err;
 }
@@ -159,6 +178,9 @@ static void go(struct tvq_dev *dev, u8 status)
 	for (i = 0; i < dev->n_vqs && !err; i++)
 		tvq_irq_live(dev->fn, &dev->vqs[i].irq);
 	tvq_irq_live(dev->fn, &dev->config_irq);
+	/* What its driver read so far needs no telling; what changes from now on does. */
+	dev->told_any = dev->config_valid;
+	dev->told = dev->generation;
 	dev->config_valid = false;
 	if (!err)
 		err = send_status(dev, status);
@@ -197,7 +219,7 @@ u8 tvq_dev_status(struct tvq_dev *dev)
 	tvq_batch_init(&b, &dev->fn->cq);
 	get = tvq_seq_status_get(&b, dev->id);
 	if (!tvq_batch_run(&b))
-		dev->status = tvq_cmd_u8(get);
+		take_status(dev, dev->status, tvq_cmd_u8(get));
 	tvq_batch_end(&b);
 	return dev->status;
 }

@@ -42,6 +42,7 @@ struct tvq_dev {
 	bool gone;	   /* destroyed, though its driver does not know yet */
 	u8 status;	   /* what the device said last */
 	bool touched;	   /* something was set since the last reset */
+	bool reported;	   /* a failure was, since then */
 	/* The configuration, as it was at a generation; valid until something changes. */
 	u8 *config;
 	u32 generation;
@@ -77,8 +78,11 @@ struct tvq_dev *tvq_dev_new(struct tvq_mgmt *m, const char *name, u64 id, u16 n_
 void tvq_dev_delete(struct tvq_dev *dev);
 void tvq_dev_free(struct vdpa_device *vdpa); /* the operation */
 
-/* A command failed: one message names it. err is the batch's. */
-void tvq_dev_report(const struct tvq_dev *dev, const struct tvq_batch *b, int err);
+/*
+ * A command failed: a message names it and its queue. The first since the last reset only, as one
+ * failure makes others. err is the batch's.
+ */
+void tvq_dev_report(struct tvq_dev *dev, const struct tvq_batch *b, int err);
 
 /* The operations below are called with dev->lock held. They sleep, bounded. */
 u8 tvq_dev_status(struct tvq_dev *dev);

@@ -12,13 +12,14 @@
 
 #define AREA_SIZE 4096 /* TQ-102 */
 
-void tvq_dev_report(const struct tvq_dev *dev, const struct tvq_batch *b, int err)
+void tvq_dev_report(struct tvq_dev *dev, const struct tvq_batch *b, int err)
 {
 	const struct tvq_cmd *cmd = tvq_batch_failed(b);
 
 	/* A dead function has said so. */
-	if (tvq_fn_dead(dev->fn))
+	if (tvq_fn_dead(dev->fn) || dev->reported)
 		return;
+	dev->reported = true;
 	if (!cmd)
 		dev_err(&dev->vdpa.dev, "commands could not be sent: %pe\n", ERR_PTR(err));
 	else if (cmd->queue < 0)

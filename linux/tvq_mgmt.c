@@ -55,24 +55,25 @@ static int dev_add(struct vdpa_mgmt_dev *mdev, const char *name,
 		   const struct vdpa_dev_set_config *want)
 {
 	struct tvq_mgmt *m = to_tvq_mgmt(mdev);
+	struct tvq_made made = {};
 	struct tvq_dev *dev;
-	u16 n_queues;
 	int err;
-	u64 id;
 
 	if (want->mask & BIT_ULL(VDPA_ATTR_DEV_FEATURES) &&
 	    !features_fit(m, name, want->device_features))
 		return -EINVAL;
-	err = m->class->create(m, name, want, &id, &n_queues);
+	err = m->class->create(m, name, want, &made);
 	if (err)
 		return err;
-	dev = tvq_dev_new(m, name, id, n_queues);
+	dev = tvq_dev_new(m, name, made.id, made.n_queues);
 	if (IS_ERR(dev))
 		return PTR_ERR(dev);
 	dev->vdpa.mdev = mdev;
-	err = _vdpa_register_device(&dev->vdpa, n_queues);
+	err = _vdpa_register_device(&dev->vdpa, made.n_queues);
 	if (err)
 		tvq_dev_delete(dev);
+	else if (made.unnamed)
+		dev_info(&m->aux.dev, "%s: no free volume of that name, took another\n", name);
 	return err;
 }
 

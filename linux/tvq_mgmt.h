@@ -13,16 +13,21 @@
 struct tvq_fn;
 struct tvq_mgmt;
 
+/* What CREATE made. */
+struct tvq_made {
+	u64 id;
+	u16 n_queues;
+	bool unnamed; /* not what its name asked for, but the first free volume */
+};
+
 struct tvq_class {
 	u32 virtio_id;
 	const char *name; /* in auxiliary/tvq.NAME.0 */
 	u32 config_size;  /* of the configuration space (TQ-076) */
 	u64 attributes;	  /* that dev_add takes, bits of VDPA_ATTR_DEV_... */
-	/*
-	 * Creates a device: 0, its id and how many queues it has; or -errno, with a message.
-	 */
+	/* Creates a device: 0, or -errno with a message. */
 	int (*create)(struct tvq_mgmt *m, const char *name, const struct vdpa_dev_set_config *want,
-		      u64 *id, u16 *n_queues);
+		      struct tvq_made *made);
 };
 
 struct tvq_mgmt {

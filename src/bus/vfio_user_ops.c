@@ -127,10 +127,10 @@ static void unmapped(struct vuc_request *r)
 	struct tvq_done *done = u->done;
 	int err = r->err;
 
-	if (err && !vuc_is_gone(u->c))
-		tvq_log(u->c->fn.os, TVQ_LOG_ERR,
-			"vfio-user: the server does not unmap what is at %#llx: %s",
-			(unsigned long long)u->addr, strerror(-err));
+	/* Whoever gets the address space next could reach another's memory. */
+	if (err)
+		vuc_gone(u->c, "it does not unmap what is at %#llx: %s",
+			 (unsigned long long)u->addr, strerror(-err));
 	free(u);
 	if (done)
 		done->fn(done, err);

@@ -305,7 +305,9 @@ static void went(void *ctx, const char *why)
 
 	v->gone = true;
 	snprintf(v->why, sizeof(v->why), "%s", why);
-	tvq_log(v->bus.os, TVQ_LOG_ERR, "%s: %s", v->bus.ops->name, why);
+	/* Who is told says it. */
+	if (!v->gone_fn)
+		tvq_log(v->bus.os, TVQ_LOG_ERR, "%s: the server: %s", v->bus.ops->name, why);
 	if (v->changed)
 		v->changed(v->changed_ctx, VPCI_GONE);
 	tell_gone(v);

@@ -162,19 +162,24 @@ struct pieces {
 	int err;
 };
 
-static void piece_gone(struct tvq_done *d, int err)
+static void pieces_gone(struct pieces *p, unsigned int n, int err)
 {
-	struct pieces *p = tvq_container_of(d, struct pieces, each);
 	struct tvq_done *done = p->done;
 
 	if (!p->err)
 		p->err = err;
-	if (--p->pending)
+	p->pending -= n;
+	if (p->pending)
 		return;
 	err = p->err;
 	free(p);
 	if (done)
 		done->fn(done, err);
+}
+
+static void piece_gone(struct tvq_done *d, int err)
+{
+	pieces_gone(tvq_container_of(d, struct pieces, each), 1, err);
 }
 
 /* Regions [from, to) of a space, which the device keeps no longer than its reply. */
@@ -183,23 +188,26 @@ static int unmap_pieces(struct vpci *v, uint32_t asid, uint32_t from, uint32_t t
 {
 	struct vpci_space *s = &v->spaces[asid];
 	struct pieces *p = calloc(1, sizeof(*p));
+	unsigned int failed = 0;
+	int err = 0;
 
 	if (!p)
 		return -ENOMEM;
 	p->each.fn = piece_gone;
 	p->done = done;
-	p->pending = 1; /* ours */
+	p->pending = to - from + 1; /* and ours */
 	while (to-- > from) {
 		const struct vpci_region *r = &s->r[to];
-		int err;
+		int e = v->fn->ops->dma_unmap(v->fn, dma_addr(asid, r->iova), r->len, &p->each);
 
-		p->pending++;
-		err = v->fn->ops->dma_unmap(v->fn, dma_addr(asid, r->iova), r->len, &p->each);
-		if (err)
-			piece_gone(&p->each, err);
+		failed += e != 0;
+		err = err ? err : e;
 		forget(s, to);
 	}
-	piece_gone(&p->each, 0);
+	/* What the device keeps must not be in the way, or in the hands, of the space's next owner. */
+	if (err && err != -ENODEV)
+		v->fn->ops->fail(v->fn, "no memory for what would take memory from it");
+	pieces_gone(p, 1 + failed, err);
 	return 0;
 }
 

@@ -265,8 +265,8 @@ static int do_vq_notify_get(struct tvq_tcmd *c)
 {
 	struct virtio_transportq_ctrl_vdev_vq_notification_area *a = (void *)c->in;
 
-	tvq_put64(&a->addr, c->dev->root->platform->area_base +
-				    (uint64_t)c->dev->area * TVQ_AREA_SIZE);
+	tvq_put64(&a->addr,
+		  c->dev->root->platform->area_base + (uint64_t)c->dev->area * TVQ_AREA_SIZE);
 	tvq_put64(&a->size, TVQ_AREA_SIZE);
 	return sizeof(*a);
 }

@@ -51,7 +51,8 @@ struct tvq_platform_ops {
 
 struct tvq_platform {
 	const struct tvq_platform_ops *ops;
-	uint64_t area_base; /* where managed devices' notification areas begin; a multiple of 4096 */
+	/* Where managed devices' notification areas begin; a multiple of 4096. */
+	uint64_t area_base;
 };
 
 #endif

@@ -27,6 +27,16 @@ enum {
 	AT_VENDOR = 0xe0,
 };
 
+#define FITS(at, bytes, next) _Static_assert((at) + (bytes) <= (next), "capabilities overlap")
+FITS(AT_EXPRESS, PCI_EXP_SLTSTA2 + 2, AT_MSIX);
+FITS(AT_MSIX, PCI_CAP_MSIX_SIZEOF, AT_COMMON);
+FITS(AT_COMMON, sizeof(struct virtio_pci_cap), AT_NOTIFY);
+FITS(AT_NOTIFY, sizeof(struct virtio_pci_notify_cap), AT_ISR);
+FITS(AT_ISR, sizeof(struct virtio_pci_cap), AT_DEVICE);
+FITS(AT_DEVICE, sizeof(struct virtio_pci_cap), AT_ACCESS);
+FITS(AT_ACCESS, sizeof(struct virtio_pci_cfg_cap), AT_VENDOR);
+FITS(AT_VENDOR, sizeof(struct virtio_transportq_pci_msi_cap), PCI_CONFIG_STORED);
+
 /* virtio 1.4, 4.1.4; not in the system's header. */
 #define CAP_VENDOR_CFG 9
 

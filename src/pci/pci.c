@@ -236,7 +236,7 @@ struct tvq_pci *tvq_pci_new(const struct tvq_pci_cfg *cfg, struct tvq_pci_host *
 	p->dev = tvq_root_new(&cfg->mgmt, &p->platform, err);
 	if (p->dev)
 		*err = furnish(p, cfg->n_vectors);
-	if (*err) {
+	if (!p->dev || *err) {
 		tvq_pci_free(p);
 		return NULL;
 	}

@@ -18,7 +18,13 @@
  *   - that of an MSI-X table entry, written through BAR 0: that vector is raised;
  *   - mapped in space 0: the four bytes are written there;
  *   - anything else: left to the host (a DMA write to the client).
- * It is resolved once, when the command is taken.
+ * It is resolved once, when the command is taken. A CPU's write of four bytes to the MSI page raises
+ * the vector, too.
+ *
+ * The masks of MSI-X are kept here: of the function, and of each table entry from its first write
+ * through BAR 0 on (a client that keeps the table to itself, as QEMU does, masks there). A masked
+ * vector is pending and raised when it is unmasked. Without MSI-X the device's own interrupts go to
+ * ISR and the line; whether a managed device's vector reaches anybody then is the host's to know.
  *
  * Everything is for the control executor, but for what says "any executor".
  */
@@ -56,7 +62,8 @@ struct tvq_pci_host_ops {
 	 * mapped. */
 	struct tvq_msi_target *(*msi)(struct tvq_pci_host *h, uint64_t addr, uint32_t data);
 	/* A reset that a register write began, of the function or of the virtio device (status 0), is
-	 * over (informs; may be NULL). */
+	 * over (informs; may be NULL; must not free the function: a register write may be under
+	 * way). */
 	void (*was_reset)(struct tvq_pci_host *h);
 };
 

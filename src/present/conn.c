@@ -60,7 +60,7 @@ static void drop_fds(struct vu_conn *c)
 	unsigned int i;
 
 	for (i = 0; i < c->n_fds; i++)
-		vu_fd_close(c->p->loop, c->fds[i]);
+		tvq_fd_close(c->p->loop, c->fds[i]);
 	c->n_fds = 0;
 }
 
@@ -106,7 +106,7 @@ static const char *take_descriptors(struct vu_conn *c, struct msghdr *m)
 			if (c->n_fds < VU_MAX_FDS) {
 				c->fds[c->n_fds++] = fds[i];
 			} else {
-				vu_fd_close(c->p->loop, fds[i]);
+				tvq_fd_close(c->p->loop, fds[i]);
 				why = "more than 8 descriptors";
 			}
 		}

@@ -124,11 +124,11 @@ int vu_apply_set_inflight(struct vu_conn *c, struct vu_req *req)
 
 	if (vu_any_running(c))
 		return vu_no(c, -EBUSY, "rings are running");
-	if (vu_fd_kind(c->fds[0]) != VU_FD_MEMORY)
+	if (tvq_fd_kind(c->fds[0]) != TVQ_FD_MEMORY)
 		return vu_no(c, -EBADF, "the descriptor is no shared memory");
 	if (!req->inflight.size)
 		return vu_no(c, -EINVAL, "an empty area");
-	vu_fd_close(c->p->loop, a->fd);
+	tvq_fd_close(c->p->loop, a->fd);
 	a->fd = vu_take_fd(c, 0);
 	a->size = req->inflight.size;
 	a->offset = req->inflight.offset;

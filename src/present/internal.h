@@ -36,6 +36,8 @@
 #include <tvq/driver.h>
 #include <tvq/loop.h>
 
+#include <exec/peer_fd.h>
+#include <exec/unix_listen.h>
 #include <present/parse.h>
 #include <present/proto.h>
 #include <present/vhost_user.h>
@@ -229,9 +231,7 @@ struct tvq_vhost_user {
 	bool wce_set;
 	uint8_t wce;
 
-	int fd;
-	dev_t dev; /* of the socket file */
-	ino_t ino;
+	struct tvq_unix_socket sock;
 	struct tvq_watch watch;
 	struct tvq_timer retry;
 	bool listening;
@@ -390,16 +390,6 @@ int vu_answer_get_inflight(struct vu_conn *c, const struct vu_req *req);
 int vu_apply_set_inflight(struct vu_conn *c, struct vu_req *req);
 
 /* fd.c */
-enum vu_fd_kind {
-	VU_FD_EVENT,
-	VU_FD_MEMORY, /* memfd, tmpfs, hugetlbfs */
-	VU_FD_SOCKET, /* AF_UNIX, stream */
-	VU_FD_OTHER,
-};
-/* What a descriptor is, without ever waiting for whoever is behind it. */
-enum vu_fd_kind vu_fd_kind(int fd);
-/* Closes a peer's descriptor; -1: nothing. */
-void vu_fd_close(struct tvq_loop *l, int fd);
 /* Signals a peer's eventfd once (-1: nothing). */
 void vu_signal(struct vu_conn *c, int fd);
 

@@ -31,7 +31,7 @@ void vu_mem_free(struct vu_conn *c)
 	unsigned int i;
 
 	for (i = 0; i < c->mem.n; i++)
-		vu_fd_close(c->p->loop, c->mem.r[i].fd);
+		tvq_fd_close(c->p->loop, c->mem.r[i].fd);
 	free(c->mem.r);
 	c->mem = (struct vu_mem){ 0 };
 }
@@ -75,7 +75,7 @@ static void identify(struct vu_conn *c, struct vu_region *r, int fd)
 
 	r->dev = 0;
 	r->ino = 0;
-	if (vu_fd_kind(fd) == VU_FD_MEMORY && !fstat(fd, &st)) {
+	if (tvq_fd_kind(fd) == TVQ_FD_MEMORY && !fstat(fd, &st)) {
 		r->dev = st.st_dev;
 		r->ino = st.st_ino;
 		return;
@@ -230,7 +230,7 @@ bool vu_step_map(struct vu_conn *c)
 
 		if (r->state != VU_REGION_COMING)
 			continue;
-		vu_fd_close(c->p->loop, r->fd);
+		tvq_fd_close(c->p->loop, r->fd);
 		r->fd = -1;
 		r->state = VU_REGION_MAPPED;
 	}

@@ -112,7 +112,7 @@ static int answer_status(struct vu_conn *c, const struct vu_req *req)
 static int apply_backend_fd(struct vu_conn *c, struct vu_req *req)
 {
 	(void)req;
-	if (vu_fd_kind(c->fds[0]) != VU_FD_SOCKET)
+	if (tvq_fd_kind(c->fds[0]) != TVQ_FD_SOCKET)
 		return vu_no(c, -ENOTSOCK, "the descriptor is no UNIX stream socket");
 	vu_notice_channel(c, vu_take_fd(c, 0));
 	return 0;

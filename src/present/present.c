@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <linux/virtio_config.h>
@@ -48,92 +46,6 @@ static uint64_t passed_features(uint64_t features)
 	for (i = 0; i < sizeof(never_passed); i++)
 		features &= ~(1ull << never_passed[i]);
 	return features | 1ull << VU_F_PROTOCOL_FEATURES;
-}
-
-/* The socket. */
-
-static bool somebody_answers(const struct sockaddr_un *sa)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool answers;
-
-	if (fd < 0)
-		return true;
-	/* EAGAIN: a full backlog is one that somebody has. */
-	answers = !connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) || errno == EAGAIN;
-	close(fd);
-	return answers;
-}
-
-/* Makes room for a socket file at the path. 0, or -errno with a sentence in err. */
-static int make_room(const struct sockaddr_un *sa, char *err)
-{
-	struct stat st;
-
-	if (lstat(sa->sun_path, &st)) {
-		if (errno == ENOENT)
-			return 0;
-		snprintf(err, ERR_LEN, "%s: %s", sa->sun_path, strerror(errno));
-		return -errno;
-	}
-	if (!S_ISSOCK(st.st_mode)) {
-		snprintf(err, ERR_LEN, "%s exists and is no socket: choose another path",
-			 sa->sun_path);
-		return -EEXIST;
-	}
-	if (somebody_answers(sa)) {
-		snprintf(err, ERR_LEN, "%s is in use by another program: choose another path",
-			 sa->sun_path);
-		return -EADDRINUSE;
-	}
-	if (unlink(sa->sun_path)) {
-		snprintf(err, ERR_LEN, "%s is left over and cannot be removed: %s", sa->sun_path,
-			 strerror(errno));
-		return -errno;
-	}
-	return 0;
-}
-
-static int listen_on(struct tvq_vhost_user *p, char *err)
-{
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	struct stat st;
-	int ret;
-
-	if (strlen(p->path) >= sizeof(sa.sun_path) || !p->path[0]) {
-		snprintf(err, ERR_LEN, "a socket's path has 1 to %zu characters, this one has %zu",
-			 sizeof(sa.sun_path) - 1, strlen(p->path));
-		return -ENAMETOOLONG;
-	}
-	memcpy(sa.sun_path, p->path, strlen(p->path));
-	ret = make_room(&sa, err);
-	if (ret)
-		return ret;
-	p->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (p->fd < 0 || bind(p->fd, (struct sockaddr *)&sa, sizeof(sa))) {
-		ret = -errno;
-		snprintf(err, ERR_LEN, "%s: %s", p->path, strerror(-ret));
-		return ret;
-	}
-	if (!lstat(p->path, &st)) {
-		p->dev = st.st_dev;
-		p->ino = st.st_ino;
-	}
-	if (listen(p->fd, BACKLOG)) {
-		ret = -errno;
-		snprintf(err, ERR_LEN, "%s: %s", p->path, strerror(-ret));
-		unlink(p->path);
-	}
-	return ret;
-}
-
-/* Not one that somebody else has put there meanwhile. */
-static void unlink_own(const struct tvq_vhost_user *p)
-{
-	struct stat st;
-
-	if (!lstat(p->path, &st) && st.st_dev == p->dev && st.st_ino == p->ino)
-		unlink(p->path);
 }
 
 /* The log. */
@@ -175,7 +87,7 @@ void vu_say(struct tvq_vhost_user *p, enum tvq_log_level level, const char *fmt,
 /* accept4() looks for a descriptor before it looks for somebody who waits. */
 static bool somebody_waits(const struct tvq_vhost_user *p)
 {
-	struct pollfd pfd = { .fd = p->fd, .events = POLLIN };
+	struct pollfd pfd = { .fd = p->sock.fd, .events = POLLIN };
 
 	return poll(&pfd, 1, 0) == 1;
 }
@@ -207,7 +119,7 @@ static void accept_next(struct tvq_vhost_user *p)
 	if (p->conn || p->freeing)
 		return;
 	do {
-		fd = accept4(p->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		fd = accept4(p->sock.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	} while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
 	if (fd < 0) {
 		if (errno != EAGAIN)
@@ -242,8 +154,8 @@ static void retry(struct tvq_timer *t)
 
 static void presenter_free(struct tvq_vhost_user *p)
 {
-	if (p->fd >= 0)
-		close(p->fd);
+	if (p->sock.fd >= 0)
+		close(p->sock.fd);
 	free(p->name);
 	free(p->path);
 	free(p);
@@ -303,7 +215,7 @@ struct tvq_vhost_user *tvq_vhost_user_new(struct tvq_client *c,
 	p->lim.features = passed_features(cfg->features);
 	p->lim.protocol = PROTOCOL_FEATURES;
 	p->half_open_ms = cfg->half_open_ms ? cfg->half_open_ms : VU_HALF_OPEN_MS;
-	p->fd = -1;
+	p->sock.fd = -1;
 	p->log_lines = VU_LOG_BURST;
 	p->name = strdup(cfg->name);
 	p->path = strdup(cfg->path);
@@ -311,13 +223,13 @@ struct tvq_vhost_user *tvq_vhost_user_new(struct tvq_client *c,
 		goto fail;
 	ret = check_bus(b->ops, err);
 	if (!ret)
-		ret = listen_on(p, err);
+		ret = tvq_unix_listen(&p->sock, p->path, BACKLOG, err, ERR_LEN);
 	if (ret)
 		goto fail;
 	p->retry.fn = retry;
 	p->watch.fn = connectable;
 	p->listening = true;
-	tvq_watch_start(p->loop, &p->watch, p->fd, POLLIN);
+	tvq_watch_start(p->loop, &p->watch, p->sock.fd, POLLIN);
 	return p;
 
 fail:
@@ -340,7 +252,7 @@ void tvq_vhost_user_free(struct tvq_vhost_user *p, struct tvq_done *done)
 	p->freeing = true;
 	p->freed = done;
 	tvq_timer_clear(p->bus->exec, &p->retry);
-	unlink_own(p);
+	tvq_unix_unlink(&p->sock, p->path);
 	if (p->conn)
 		vu_close(p->conn, TVQ_LOG_INFO, "the device is no longer presented");
 	tvq_watch_stop(&p->watch, not_listening);

@@ -25,9 +25,9 @@ void vu_ring_init(struct vu_vring *v, uint16_t index)
 
 void vu_ring_forget(struct vu_conn *c, struct vu_vring *v)
 {
-	vu_fd_close(c->p->loop, v->kick_fd);
-	vu_fd_close(c->p->loop, v->call_fd);
-	vu_fd_close(c->p->loop, v->err_fd);
+	tvq_fd_close(c->p->loop, v->kick_fd);
+	tvq_fd_close(c->p->loop, v->call_fd);
+	tvq_fd_close(c->p->loop, v->err_fd);
 }
 
 bool vu_ring_wanted(const struct vu_conn *c, const struct vu_vring *v)
@@ -62,7 +62,7 @@ bool vu_any_wanted(const struct vu_conn *c)
 
 static void drop_kick(struct vu_conn *c, struct vu_vring *v)
 {
-	vu_fd_close(c->p->loop, v->kick_fd);
+	tvq_fd_close(c->p->loop, v->kick_fd);
 	v->kick_fd = -1;
 	v->has_kick = false;
 }

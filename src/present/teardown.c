@@ -24,10 +24,10 @@ static void close_fds(struct vu_conn *c)
 	unsigned int i;
 
 	for (i = 0; i < c->n_fds; i++)
-		vu_fd_close(l, c->fds[i]);
+		tvq_fd_close(l, c->fds[i]);
 	for (i = 0; i < c->n_rings; i++)
 		vu_ring_forget(c, &c->ring[i]);
-	vu_fd_close(l, c->inflight.fd);
+	tvq_fd_close(l, c->inflight.fd);
 	if (c->reply_fd >= 0)
 		close(c->reply_fd);
 	vu_mem_free(c);

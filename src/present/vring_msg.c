@@ -48,9 +48,9 @@ int vu_apply_vring_enable(struct vu_conn *c, struct vu_req *req)
 /* Takes the message's descriptor in place of *fd; -1 where it says that there is none. */
 static int take_event_fd(struct vu_conn *c, const struct vu_req *req, int *fd)
 {
-	if (!req->vring_fd.no_fd && vu_fd_kind(c->fds[0]) != VU_FD_EVENT)
+	if (!req->vring_fd.no_fd && tvq_fd_kind(c->fds[0]) != TVQ_FD_EVENT)
 		return vu_no(c, -EBADF, "the descriptor is no eventfd");
-	vu_fd_close(c->p->loop, *fd);
+	tvq_fd_close(c->p->loop, *fd);
 	*fd = req->vring_fd.no_fd ? -1 : vu_take_fd(c, 0);
 	return 0;
 }
@@ -87,7 +87,7 @@ int vu_apply_get_vring_base(struct vu_conn *c, struct vu_req *req)
 {
 	struct vu_vring *v = &c->ring[req->state.index];
 
-	vu_fd_close(c->p->loop, v->kick_fd);
+	tvq_fd_close(c->p->loop, v->kick_fd);
 	v->kick_fd = -1;
 	v->has_kick = false;
 	return 0;

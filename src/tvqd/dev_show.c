@@ -101,7 +101,8 @@ void tvqd_dev_show_named(struct tvqd *d, struct tvqd_call *call)
 
 /* The owner knows numbers, not names. */
 
-static struct json_object *show_owned(const struct tvq_device_info *info)
+/* all: with the lists of features, which are for one device. */
+static struct json_object *show_owned(const struct tvq_device_info *info, bool all)
 {
 	struct json_object *o = json_object_new_object();
 
@@ -113,6 +114,8 @@ static struct json_object *show_owned(const struct tvq_device_info *info)
 	if (info->volume[0])
 		add_str(o, "volume", info->volume);
 	add_num(o, "status", info->status);
+	if (!all)
+		return o;
 	json_object_object_add(o, "dev_features",
 			       tvqd_feature_names(info->features, info->virtio_device_id));
 	json_object_object_add(o, "negotiated_features",
@@ -133,16 +136,15 @@ static void show_one_owned(struct tvqd *d, struct tvqd_call *call, const char *n
 			       "numbers; dev show lists them",
 			       name, TVQD_MGMT0);
 	else
-		reply_one(call, "dev", name, show_owned(&info));
+		reply_one(call, "dev", name, show_owned(&info, true));
 }
 
 void tvqd_dev_show_owned(struct tvqd *d, struct tvqd_call *call)
 {
 	const char *name = tvqd_str(&call->rq.args, TVQD_NAME);
 	struct json_object *result, *list;
-	uint64_t id = tvqd_num(&call->rq.args, TVQD_FROM);
+	uint64_t last = tvqd_num(&call->rq.args, TVQD_FROM), id;
 	struct tvq_device_info info;
-	unsigned int n = 0;
 
 	if (name) {
 		show_one_owned(d, call, name);
@@ -150,19 +152,19 @@ void tvqd_dev_show_owned(struct tvqd *d, struct tvqd_call *call)
 	}
 	result = json_object_new_object();
 	list = json_object_new_object();
-	id = tvq_device_before(d->device, id ? id : UINT64_MAX);
-	for (; id && n < PAGE; n++) {
+	id = tvq_device_before(d->device, last ? last : UINT64_MAX);
+	for (unsigned int n = 0; id && n < PAGE; n++) {
 		char number[24];
 
-		if (!tvq_device_info(d->device, id, &info)) {
-			snprintf(number, sizeof(number), "%llu", (unsigned long long)id);
-			json_object_object_add(list, number, show_owned(&info));
-		}
-		id = tvq_device_before(d->device, id);
+		tvq_device_info(d->device, id, &info);
+		snprintf(number, sizeof(number), "%llu", (unsigned long long)id);
+		json_object_object_add(list, number, show_owned(&info, false));
+		last = id;
+		id = tvq_device_before(d->device, last);
 	}
 	json_object_object_add(result, "dev", list);
 	if (id)
-		add_num(result, "next", id + 1);
+		add_num(result, "next", last);
 	tvqd_reply(call, result);
 }
 

@@ -19,7 +19,8 @@ static void gone(void *ctx, const char *why)
 {
 	struct tvqd *d = ctx;
 
-	tvq_log(&tvq_os_host, TVQ_LOG_ERR, "%s is gone: %s; ending", TVQD_MGMT0, why);
+	tvq_log(&tvq_os_host, TVQ_LOG_ERR, "%s is gone: the server at %s: %s; ending", TVQD_MGMT0,
+		d->cfg.socket, why);
 	d->failed = -ENODEV;
 	tvq_loop_stop(d->loop);
 }

@@ -167,8 +167,8 @@ static bool read_message(struct vfu_conn *c)
 				return false;
 		}
 		if (c->got < c->header.size)
-			c->got += receive(c, c->payload + (c->got - HEADER),
-					  c->header.size - c->got);
+			c->got +=
+				receive(c, c->payload + (c->got - HEADER), c->header.size - c->got);
 		if (c->got == c->header.size)
 			return true;
 	}

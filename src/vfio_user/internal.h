@@ -98,10 +98,10 @@ struct vfu_out {
 	bool open;    /* the version is agreed upon: we may send requests */
 	bool blocked; /* the socket is full */
 	struct vfu_msi *head, **tail;
-	uint64_t outstanding;		  /* a bit for each DMA write without an answer */
-	uint16_t round[VFU_MAX_WRITES];	  /* upper bits of its id */
-	uint64_t writes, failed;	  /* statistics: DMA writes, and those refused */
-	size_t rest, sent;		  /* of a reply that did not fit: bytes, and how many are out */
+	uint64_t outstanding;		/* a bit for each DMA write without an answer */
+	uint16_t round[VFU_MAX_WRITES]; /* upper bits of its id */
+	uint64_t writes, failed;	/* statistics: DMA writes, and those refused */
+	size_t rest, sent; /* of a reply that did not fit: bytes, and how many are out */
 	uint8_t buf[sizeof(struct vu_hdr) + sizeof(struct vu_region_rw) + VU_MAX_DATA +
 		    VFU_WRITE_BYTES];
 };
@@ -192,8 +192,8 @@ struct vfu_dma {
 	struct vfu_space **page[256]; /* by asid: 256 of 256 */
 	struct vfu_space *spaces;
 	uint32_t regions, max_regions;
-	bool said_unreachable; /* on this connection */
-	unsigned int unmaps;   /* under way */
+	bool said_unreachable;	 /* on this connection */
+	unsigned int unmaps;	 /* under way */
 	struct vfu_unmap *waits; /* the one that the connection waits for */
 	bool closing;
 };

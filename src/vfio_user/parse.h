@@ -39,10 +39,11 @@ struct vfu_req {
 		} unmap;
 		uint32_t index; /* GET_REGION_INFO, GET_IRQ_INFO */
 		struct {
-			uint32_t data, action; /* one bit each: VU_SET_DATA_..., VU_SET_ACTION_... */
+			uint32_t data,
+				action; /* one bit each: VU_SET_DATA_..., VU_SET_ACTION_... */
 			uint32_t index, start, count;
 			const uint8_t *bools; /* DATA_BOOL: count bytes, in the message */
-		} set_irqs; /* start + count does not wrap */
+		} set_irqs;		      /* start + count does not wrap */
 		struct {
 			uint64_t offset;
 			uint32_t region, count; /* count: 1 to VU_MAX_DATA */

@@ -135,9 +135,9 @@ struct vu_dma_rw {
 	uint64_t count;
 };
 
-#define VU_MAX_DATA  65536u /* bytes of one access that we make or take: max_data_xfer_size */
-#define VU_MAX_FDS   16u    /* descriptors of one message: max_msg_fds */
-#define VU_MAX_JSON  4096u
-#define VU_SPACE_SHIFT 48   /* TQ-123: space k is [k << 48, (k + 1) << 48) */
+#define VU_MAX_DATA    65536u /* bytes of one access that we make or take: max_data_xfer_size */
+#define VU_MAX_FDS     16u    /* descriptors of one message: max_msg_fds */
+#define VU_MAX_JSON    4096u
+#define VU_SPACE_SHIFT 48 /* TQ-123: space k is [k << 48, (k + 1) << 48) */
 
 #endif

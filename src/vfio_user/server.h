@@ -19,7 +19,7 @@ struct tvq_vfio_user;
 #define TVQ_VFIO_USER_ERR_LEN 256
 
 struct tvq_vfio_user_cfg {
-	const char *path; /* of the socket; replaced where nobody listens there any more */
+	const char *path;      /* of the socket; replaced where nobody listens there any more */
 	struct tvq_loop *loop; /* the control executor's */
 	struct tvq_pci_cfg pci;
 	uint32_t max_regions; /* mapped by a client at one time; 0: 65535 */

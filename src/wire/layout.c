@@ -127,3 +127,14 @@ AT(virtio_transportq_blk_config, wce, 32);
 AT(virtio_transportq_blk_config, unused, 33);
 AT(virtio_transportq_blk_config, num_queues, 34);
 AT(virtio_transportq_blk_config, id, 36);
+
+SIZE(virtio_transportq_pci_msi_cap, 16);
+AT(virtio_transportq_pci_msi_cap, cap_vndr, 0);
+AT(virtio_transportq_pci_msi_cap, cap_next, 1);
+AT(virtio_transportq_pci_msi_cap, cap_len, 2);
+AT(virtio_transportq_pci_msi_cap, cfg_type, 3);
+AT(virtio_transportq_pci_msi_cap, vendor_id, 4);
+AT(virtio_transportq_pci_msi_cap, bar, 6);
+AT(virtio_transportq_pci_msi_cap, padding, 7);
+AT(virtio_transportq_pci_msi_cap, magic, 8);
+AT(virtio_transportq_pci_msi_cap, offset, 12);

@@ -55,7 +55,7 @@ static bool read_log(struct lab *l)
 	struct pollfd p = { .fd = l->log_fd, .events = POLLIN };
 	ssize_t n;
 
-	assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
+	assert_int_equal(TEMP_FAILURE_RETRY(poll(&p, 1, PATIENCE_MS)), 1);
 	if (l->log_len + 4096 > sizeof(l->log))
 		l->log_len = 0;
 	n = read(l->log_fd, l->log + l->log_len, 4095);
@@ -207,7 +207,7 @@ void lab_send(int fd, const char *text)
 {
 	size_t len = strlen(text);
 
-	assert_int_equal(send(fd, text, len, MSG_NOSIGNAL), len);
+	assert_int_equal(TEMP_FAILURE_RETRY(send(fd, text, len, MSG_NOSIGNAL)), len);
 }
 
 const char *lab_line(int fd)
@@ -216,7 +216,8 @@ const char *lab_line(int fd)
 	size_t n = 0;
 
 	for (;;) {
-		ssize_t got = recv(fd, line + n, 1, 0);
+		/* A loop of the test's own interrupts what has a time limit. */
+		ssize_t got = TEMP_FAILURE_RETRY(recv(fd, line + n, 1, 0));
 
 		if (got < 0 && errno == EAGAIN)
 			fail_msg("no answer came");

@@ -3,6 +3,8 @@
  * A vhost-user front end at a device that one daemon presents and another one serves: its memory,
  * kicks and calls pass through both.
  */
+#include <sys/wait.h>
+
 #include "control_lab.h"
 #include "vu_front.h"
 
@@ -214,6 +216,37 @@ static void killed_server_is_seen_by_the_front_end(void **state)
 	front_free(&g.f);
 }
 
+static void each_daemon_ends_cleanly_under_a_running_front_end(void **state)
+{
+	struct fronts *fs = *state;
+	struct guest g;
+	int status;
+
+	start_daemons(fs, "1");
+	add_guest(fs, &g, "a");
+	run_guest(&g, 0);
+	write_and_read_back(&g.f, 0, 1);
+	status = lab_stop(&fs->managing, SIGTERM);
+	assert_true(WIFEXITED(status) && !WEXITSTATUS(status));
+	assert_true(front_closed(&g.f));
+	assert_false(lab_exists(&fs->managing, "a"));
+	front_free(&g.f);
+	lab_ok(&fs->serving, "{\"cmd\":\"mgmtdev show\"}", "\"regions\":0");
+	lab_ok(&fs->serving, "{\"cmd\":\"mgmtdev show\"}", "\"devices\":0");
+
+	if (!lab_start(&fs->managing, "--manage", fs->socket, NULL))
+		fail_msg("it does not manage:\n%s", fs->managing.log);
+	add_guest(fs, &g, "b");
+	run_guest(&g, 0);
+	write_and_read_back(&g.f, 0, 1);
+	status = lab_stop(&fs->serving, SIGTERM);
+	assert_true(WIFEXITED(status) && !WEXITSTATUS(status));
+	assert_true(front_closed(&g.f));
+	assert_int_equal(WEXITSTATUS(lab_wait(&fs->managing)), 1);
+	assert_false(lab_exists(&fs->managing, "b"));
+	front_free(&g.f);
+}
+
 static void front_end_that_is_gone_leaves_nothing_mapped(void **state)
 {
 	struct fronts *fs = *state;
@@ -241,6 +274,7 @@ int main(void)
 		unit_test_fronts(a_driver_cannot_name_another_devices_space),
 		unit_test_fronts(memory_beyond_a_space_is_refused),
 		unit_test_fronts(killed_server_is_seen_by_the_front_end),
+		unit_test_fronts(each_daemon_ends_cleanly_under_a_running_front_end),
 		unit_test_fronts(front_end_that_is_gone_leaves_nothing_mapped),
 	};
 

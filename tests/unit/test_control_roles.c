@@ -367,6 +367,28 @@ static void stale_socket_of_a_killed_server_is_replaced(void **state)
 	start_both(ls);
 }
 
+/* As the socket of a daemon that was killed does, while the kernel ends its io_uring. */
+static void socket_that_is_about_to_go_is_waited_for(void **state)
+{
+	struct roles *ls = *state;
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	pid_t pid;
+
+	strcpy(addr.sun_path, ls->socket);
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(listen(fd, 100), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		usleep(200000);
+		_exit(0);
+	}
+	close(fd);
+	start_serving(ls);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 static void every_kind_of_function_can_be_managed(void **state)
 {
 	static const char *const keys[] = { "", ",id=0x10f2", ",vectors=1", ",msi-page=on",
@@ -419,6 +441,7 @@ int main(void)
 		unit_test_roles(server_that_speaks_no_vfio_user_is_given_up),
 		unit_test_roles(socket_that_is_served_already_is_refused),
 		unit_test_roles(stale_socket_of_a_killed_server_is_replaced),
+		unit_test_roles(socket_that_is_about_to_go_is_waited_for),
 		unit_test_roles(every_kind_of_function_can_be_managed),
 		unit_test_roles(room_is_as_much_as_the_serving_daemon_was_told),
 	};

@@ -213,6 +213,44 @@ static void segments_follow_adjacent_regions(void **state)
 	end(s);
 }
 
+/* An IOMMU's driver maps one piece page by page. */
+static void pieces_that_follow_each_other_in_memory_too_are_one(void **state)
+{
+	struct tvq_space *s = new_space();
+	struct tvq_region r[] = {
+		region(0x1000, 0x1000, RW, NULL),
+		region(0x2000, 0x1000, RW, NULL),
+		region(0x3000, 0x1000, TVQ_DMA_READ, NULL),
+		region(0x4000, 0x1000, RW, NULL), /* its memory is elsewhere */
+		region(0x6000, 0x1000, RW, NULL),
+		region(0x7000, 0x1000, RW, NULL), /* known, but without memory */
+	};
+	struct tvq_region more = region(0x8000, 0x1000, RW, NULL);
+	struct tvq_dma_view v;
+
+	(void)state;
+	r[3].va += 0x1000;
+	r[5].va = NULL;
+	assert_int_equal(tvq_space_map(s, r, ARRAY_SIZE(r)), 0);
+	tvq_dma_view_refresh(&v, s);
+	assert_ptr_equal(tvq_dma_ptr(&v, 0x1000, 0x2000, RW), memory + 0x1000);
+	assert_ptr_equal(tvq_dma_ptr(&v, 0x1fff, 2, RW), memory + 0x1fff);
+	assert_null(tvq_dma_ptr(&v, 0x1000, 0x2001, RW));
+	assert_ptr_equal(tvq_dma_ptr(&v, 0x1000, 0x3000, TVQ_DMA_READ), memory + 0x1000);
+	assert_null(tvq_dma_ptr(&v, 0x1000, 0x3001, TVQ_DMA_READ));
+	assert_null(tvq_dma_ptr(&v, 0x4fff, 2, RW));
+	assert_null(tvq_dma_ptr(&v, 0x6fff, 2, RW));
+	assert_null(tvq_dma_ptr(&v, 0x7000, 0x1001, RW));
+	assert_null(tvq_dma_ptr(&v, 0x1001, UINT64_MAX, RW));
+	/* A look-up that comes from an older table finds its neighbours in the newest. */
+	assert_non_null(tvq_dma_ptr(&v, 0x6000, 1, RW));
+	assert_int_equal(tvq_space_map(s, &more, 1), 0);
+	assert_non_null(tvq_dma_ptr(&v, 0x8000, 1, RW));
+	assert_null(tvq_dma_ptr(&v, 0x8fff, 2, RW));
+	assert_ptr_equal(tvq_dma_ptr(&v, 0x1800, 0x1000, RW), memory + 0x1800);
+	end(s);
+}
+
 static void look_up_finds_the_right_one_of_many_regions(void **state)
 {
 	enum { N = 1000 };
@@ -665,6 +703,7 @@ int main(void)
 		cmocka_unit_test(view_reaches_what_is_mapped_and_nothing_else),
 		cmocka_unit_test(region_may_end_where_the_address_space_does),
 		cmocka_unit_test(segments_follow_adjacent_regions),
+		cmocka_unit_test(pieces_that_follow_each_other_in_memory_too_are_one),
 		cmocka_unit_test(look_up_finds_the_right_one_of_many_regions),
 		cmocka_unit_test(map_that_fails_changes_nothing_and_releases_its_mappings),
 		cmocka_unit_test(unmap_that_fails_changes_nothing),

@@ -320,6 +320,9 @@ static void the_functions_mask_keeps_all_vectors_pending(void **state)
 	for (unsigned int i = 40; i < 42; i++)
 		pl_put(&w, PL_BAR2, PL_PAGE, 4, i);
 	assert_int_equal(pl_get(&w, PL_BAR0, PBA, 8), 3ull << 40);
+	/* An entry's own mask is another thing. */
+	pl_put(&w, PL_BAR0, ENTRY(40) + 12, 4, 1);
+	pl_put(&w, PL_BAR0, ENTRY(40) + 12, 4, 0);
 	assert_int_equal(atomic_load(&w.irqs[40]) + atomic_load(&w.irqs[41]), 0);
 	pl_put(&w, PL_CONFIG, msix + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
 	assert_int_equal(atomic_load(&w.irqs[40]), 1);
@@ -553,7 +556,6 @@ static void a_reset_takes_the_line_down(void **state)
 			pl_put(&w, PL_BAR0, VIRTIO_PCI_COMMON_STATUS, 1, 0);
 		dl_until(&w.l, !pl_status(&w));
 		assert_false(tvq_pci_intx(w.pci));
-		assert_int_equal(pl_get(&w, PL_BAR0, 0x1000, 1), 0);
 		assert_int_equal(atomic_load(&w.intx), 1);
 		break_transportq(&w, BIT(VIRTIO_F_RING_PACKED));
 		assert_int_equal(atomic_load(&w.intx), 2);

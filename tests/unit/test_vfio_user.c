@@ -155,9 +155,9 @@ static void messages_in_one_piece_or_byte_by_byte_are_the_same(void **state)
 	vl_up(&w, NULL);
 	vl_hello(&w);
 	for (unsigned int i = 0; i < 20; i++) {
-		m[i].h = (struct vu_hdr){
-			.id = (uint16_t)(1000 + i), .command = VU_REGION_READ, .size = sizeof(m[i])
-		};
+		m[i].h = (struct vu_hdr){ .id = (uint16_t)(1000 + i),
+					  .command = VU_REGION_READ,
+					  .size = sizeof(m[i]) };
 		m[i].rw = (struct vu_region_rw){ .region = VL_CONFIG, .count = 4 };
 	}
 	vl_send_raw(&w, m, sizeof(m), NULL, 0);
@@ -272,6 +272,10 @@ static void memory_that_is_not_shared_is_known_and_told_of_once(void **state)
 	assert_int_equal(vl_stats(&w).regions, 3);
 	assert_int_equal(vl_map(&w, 0x8000, 0x1000, w.ram_fd, 0), -EEXIST);
 	assert_int_equal(vl_unmap(&w, 0, 0x10000, 0), 0x10000);
+	vl_go(&w);
+	vl_hello(&w);
+	assert_int_equal(vl_map(&w, 0, 0x10000, -1, 0), 0);
+	assert_int_equal(vl_logged("share=on"), 2);
 	vl_down(&w);
 }
 
@@ -373,12 +377,62 @@ static void a_descriptor_that_was_taken_away_is_not_signalled_and_closed(void **
 		assert_int_equal(vl_set_irqs(&w, RAISE, VU_IRQ_MSIX, 0, 0, NULL, 0), 0);
 		assert_int_equal(vl_open_fds(), open_fds);
 		assert_int_equal(vl_set_irqs(&w, RAISE, VU_IRQ_MSIX, 3, 1, NULL, 0), 0);
+		assert_int_equal(vl_set_irqs(&w, RAISE, VU_IRQ_MSIX, 0, 0, NULL, 0), 0);
+		assert_int_equal(vl_set_eventfd(&w, VU_IRQ_MSIX, 3, b), 0);
 		assert_false(vl_signalled(a));
 		assert_false(vl_signalled(b));
 		vl_down(&w);
 	}
 	close(a);
 	close(b);
+}
+
+struct stop {
+	struct tvq_msg msg;
+	atomic_bool there, go;
+};
+
+static void stand_still(struct tvq_msg *m)
+{
+	struct stop *s = (struct stop *)m;
+
+	atomic_store(&s->there, true);
+	while (!atomic_load(&s->go))
+		;
+	atomic_store(&s->there, false);
+}
+
+/* Whatever a worker does with the descriptor: it is over when the client is answered. */
+static void the_answer_comes_when_every_worker_has_let_go(void **state)
+{
+	struct vu_irq_set set = {
+		.argsz = sizeof(set), .flags = VL_EVENTFD, .index = VU_IRQ_MSIX, .count = 1
+	};
+	struct stop stop = { .msg.fn = stand_still };
+	struct vu_hdr h;
+	struct vl w;
+	uint16_t id;
+	int fd;
+
+	(void)state;
+	vl_up(&w, &(struct vl_cfg){ .workers = 2 });
+	vl_hello(&w);
+	fd = vl_eventfd();
+	assert_int_equal(vl_set_eventfd(&w, VU_IRQ_MSIX, 0, fd), 0);
+	tvq_exec_post(w.l.workers[1], &stop.msg);
+	vl_until(&w, atomic_load(&stop.there));
+	/* With nothing to let go, nobody is waited for. */
+	assert_int_equal(vl_set_eventfd(&w, VU_IRQ_MSIX, 1, fd), 0);
+	id = vl_send(&w, VU_DEVICE_SET_IRQS, &set, sizeof(set));
+	for (unsigned int i = 0; i < 500; i++) {
+		assert_false(vl_poll(&w, &h));
+		vl_turn(&w);
+	}
+	atomic_store(&stop.go, true);
+	assert_int_equal(vl_reply(&w, id, VU_DEVICE_SET_IRQS, NULL, 0), 0);
+	vl_until(&w, !atomic_load(&stop.there));
+	close(fd);
+	vl_down(&w);
 }
 
 static void many_vectors_are_set_in_chunks(void **state)
@@ -440,6 +494,7 @@ int main(void)
 		cmocka_unit_test(an_unmap_takes_what_lies_in_the_range_and_cuts_nothing),
 		cmocka_unit_test(a_client_can_raise_its_own_interrupts),
 		cmocka_unit_test(a_descriptor_that_was_taken_away_is_not_signalled_and_closed),
+		cmocka_unit_test(the_answer_comes_when_every_worker_has_let_go),
 		cmocka_unit_test(many_vectors_are_set_in_chunks),
 		cmocka_unit_test(a_full_eventfd_holds_nobody),
 	};

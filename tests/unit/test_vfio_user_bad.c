@@ -330,10 +330,13 @@ static void dma_ranges_that_are_none_close(void **state)
 
 static void questions_that_are_none_close(void **state)
 {
-	struct vu_device_info d[] = { { 15, 0, 0, 0 }, { 16, 1, 0, 0 }, { 16, 0, 1, 0 },
-				      { 16, 0, 0, 1 } };
-	struct vu_region_info r[] = { { 31, 0, 0, 0, 0, 0 }, { 32, 1, 0, 0, 0, 0 },
-				      { 32, 0, 0, 1, 0, 0 }, { 32, 0, 0, 0, 1, 0 },
+	struct vu_device_info d[] = {
+		{ 15, 0, 0, 0 }, { 16, 1, 0, 0 }, { 16, 0, 1, 0 }, { 16, 0, 0, 1 }
+	};
+	struct vu_region_info r[] = { { 31, 0, 0, 0, 0, 0 },
+				      { 32, 1, 0, 0, 0, 0 },
+				      { 32, 0, 0, 1, 0, 0 },
+				      { 32, 0, 0, 0, 1, 0 },
 				      { 32, 0, 0, 0, 0, 1 } };
 	struct vu_irq_info q[] = { { 15, 0, 0, 0 }, { 16, 1, 0, 0 }, { 16, 0, 0, 1 } };
 	struct vl w;
@@ -418,7 +421,14 @@ static void an_answer_that_nobody_waits_for_closes(void **state)
 		refused = vl_stats(&d.w).refused;
 		assert_int_equal(dl_io(&d.q, &d.r, VIRTIO_BLK_T_IN, 0), VIRTIO_BLK_S_OK);
 		vl_until(&d.w, d.w.n_answered == 1);
-		vl_answer_write(&d.w, (uint16_t)(d.w.writes[0].id + i), 0);
+		d.w.hold_answers = true;
+		/* There is none; there is one, with another id. */
+		for (unsigned int k = 0; k < i; k++) {
+			assert_int_equal(dl_io(&d.q, &d.r, VIRTIO_BLK_T_IN, 0), VIRTIO_BLK_S_OK);
+			vl_until(&d.w, d.w.n_writes == 2);
+		}
+		vl_answer_write(&d.w, d.w.writes[0].id, 0);
+		d.w.hold_answers = false;
 		is_closed(&d.w, refused, "not asked");
 		vl_hello(&d.w);
 		vl_give_irqs(&d.w);

@@ -37,8 +37,8 @@ static void memory_mapped_page_by_page_is_one_piece(void **state)
 				 0);
 	assert_int_equal(vl_stats(&d.w).regions, 1 + d.mem.size / 4096);
 	d.mem.used = 0;
-	dl_queue_new(&d.q, &d.mem, d.w.l.client,
-		     dl_create(d.w.l.client, "v0", d.mem.asid, 0, 1), 0, 1024, false);
+	dl_queue_new(&d.q, &d.mem, d.w.l.client, dl_create(d.w.l.client, "v0", d.mem.asid, 0, 1), 0,
+		     1024, false);
 	dl_start(&d.q, 1, 0);
 	dl_req_new(&d.r, &d.mem, 65536);
 	memset(d.r.data, 0x77, 65536);
@@ -118,21 +118,47 @@ static void an_msi_is_a_dma_write_of_four_bytes(void **state)
 /* Nothing leaves before the function is a bus master; what waited leaves then, once. */
 static void an_msi_waits_for_bus_mastering(void **state)
 {
+	const uint16_t command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
 	struct disk d;
 
 	(void)state;
 	disk_up(&d, 1, false);
 	msi_set(&d, MSI_AT, 7);
 	vl_command(&d.w, PCI_COMMAND_MEMORY);
+	vl_rest(&d.w);
 	for (unsigned int i = 0; i < 3; i++)
 		assert_int_equal(dl_io(&d.q, &d.r, VIRTIO_BLK_T_IN, 0), VIRTIO_BLK_S_OK);
 	vl_rest(&d.w);
 	assert_int_equal(d.w.n_writes, 0);
-	vl_command(&d.w, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	vl_post(&d.w, VL_CONFIG, PCI_COMMAND, &command, 2);
 	vl_until(&d.w, d.w.n_writes == 1);
 	vl_rest(&d.w);
 	assert_int_equal(d.w.n_writes, 1);
 	disk_down(&d);
+}
+
+/* TQ-082: nor does it leave when its pair has been replaced meanwhile. */
+static void an_msi_that_waits_goes_with_its_pair(void **state)
+{
+	const uint16_t command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+	struct disk d;
+
+	(void)state;
+	for (unsigned int workers = 0; workers < 2; workers++) {
+		disk_up(&d, workers, false);
+		msi_set(&d, MSI_AT, 7);
+		vl_command(&d.w, PCI_COMMAND_MEMORY);
+		assert_int_equal(dl_io(&d.q, &d.r, VIRTIO_BLK_T_IN, 0), VIRTIO_BLK_S_OK);
+		vl_rest(&d.w);
+		msi_set(&d, MSI_AT, 8);
+		vl_post(&d.w, VL_CONFIG, PCI_COMMAND, &command, 2);
+		vl_rest(&d.w);
+		assert_int_equal(d.w.n_writes, 0);
+		assert_int_equal(dl_io(&d.q, &d.r, VIRTIO_BLK_T_IN, 0), VIRTIO_BLK_S_OK);
+		vl_until(&d.w, d.w.n_writes == 1);
+		assert_int_equal(d.w.writes[0].data, 8);
+		disk_down(&d);
+	}
 }
 
 /* One that answers nothing gets a bounded number; what waits is sent once it answers. */
@@ -162,7 +188,7 @@ static void msis_without_an_answer_are_bounded_and_coalesced(void **state)
 	assert_int_equal(d.w.n_writes, 65);
 	for (unsigned int i = 0; i < 65; i++)
 		if (i != 3 && i != 30)
-			vl_answer_write(&d.w, d.w.writes[i].id, i == 50 ? ENODEV : 0);
+			vl_answer_write(&d.w, d.w.writes[i].id, i == 50 || i == 51 ? ENODEV : 0);
 	d.w.hold_answers = false;
 	vl_rest(&d.w);
 	assert_int_equal(vl_logged("could not be written: No such device"), 1);
@@ -174,20 +200,22 @@ static void msis_without_an_answer_are_bounded_and_coalesced(void **state)
 /* A client that does not read for a while: replies and messages wait for room, in order, whole. */
 static void a_full_socket_loses_nothing(void **state)
 {
-	struct vu_region_rw rw = { .region = VL_CONFIG, .count = 4096 };
-	static uint8_t reply[8192], config[4096];
-	uint16_t first, last = 0;
+	/* Small replies fit whole or not at all, large ones in part. */
+	const struct vu_region_rw small = { .region = VL_CONFIG, .count = 4096 };
+	const struct vu_region_rw large = { .region = VL_BAR0, .count = 65536 };
+	static uint8_t reply[16 + VU_MAX_DATA], config[4096];
+	static uint8_t bar[VU_MAX_DATA];
+	uint16_t ids[60];
 	struct disk d;
-	unsigned int n;
 
 	(void)state;
 	disk_up(&d, 1, false);
 	msi_set(&d, MSI_AT, 11);
 	assert_int_equal(vl_read_region(&d.w, VL_CONFIG, 0, config, sizeof(config)), 0);
+	assert_int_equal(vl_read_region(&d.w, VL_BAR0, 0, bar, sizeof(bar)), 0);
 	d.w.no_reading = true;
-	first = vl_send(&d.w, VU_REGION_READ, &rw, sizeof(rw));
-	for (n = 1; n < 200; n++)
-		last = vl_send(&d.w, VU_REGION_READ, &rw, sizeof(rw));
+	for (unsigned int i = 0; i < 60; i++)
+		ids[i] = vl_send(&d.w, VU_REGION_READ, i % 3 ? &small : &large, sizeof(small));
 	for (unsigned int i = 0; i < 100; i++) {
 		/* The client's own notification would be behind what is not answered. */
 		assert_int_equal(dl_add(&d.q, &d.r, VIRTIO_BLK_T_IN, 0), 0);
@@ -198,11 +226,14 @@ static void a_full_socket_loses_nothing(void **state)
 				 0);
 		vl_until(&d.w, dl_is_used(&d.q, &d.r));
 	}
-	assert_int_equal(d.w.n_writes, 0);
 	d.w.no_reading = false;
-	for (uint16_t id = first; id != (uint16_t)(last + 1); id++) {
-		assert_int_equal(vl_reply(&d.w, id, VU_REGION_READ, reply, sizeof(reply)), 4112);
-		assert_memory_equal(reply + 16, config, 4096);
+	for (unsigned int i = 0; i < 60; i++) {
+		const struct vu_region_rw *rw = i % 3 ? &small : &large;
+
+		assert_int_equal(vl_reply(&d.w, ids[i], VU_REGION_READ, reply, sizeof(reply)),
+				 16 + rw->count);
+		assert_memory_equal(reply, rw, 16);
+		assert_memory_equal(reply + 16, i % 3 ? config : bar, rw->count);
 	}
 	vl_until(&d.w, d.w.n_writes > 0);
 	vl_rest(&d.w);
@@ -233,7 +264,9 @@ static void the_line_masks_itself_and_is_raised_again_while_it_is_up(void **stat
 	tvq_seq_destroy_device(s);
 	dl_run(s, &op);
 	vl_until(&w, vl_signalled(fd));
-	vl_rest(&w);
+	assert_int_equal(vl_set_irqs(&w, VU_SET_DATA_NONE | VU_SET_ACTION_TRIGGER, VU_IRQ_INTX, 0,
+				     1, NULL, 0),
+			 0);
 	assert_false(vl_signalled(fd));
 	assert_int_equal(vl_set_irqs(&w, UNMASK, VU_IRQ_INTX, 0, 1, NULL, 0), 0);
 	assert_true(vl_signalled(fd));
@@ -253,11 +286,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_managed_device_works_in_a_space_of_the_clients),
 		cmocka_unit_test(memory_mapped_page_by_page_is_one_piece),
-		cmocka_unit_test(
-			an_unmap_is_answered_when_nothing_can_touch_the_memory_any_more),
+		cmocka_unit_test(an_unmap_is_answered_when_nothing_can_touch_the_memory_any_more),
 		cmocka_unit_test(memory_that_vanishes_breaks_that_device_only),
 		cmocka_unit_test(an_msi_is_a_dma_write_of_four_bytes),
 		cmocka_unit_test(an_msi_waits_for_bus_mastering),
+		cmocka_unit_test(an_msi_that_waits_goes_with_its_pair),
 		cmocka_unit_test(msis_without_an_answer_are_bounded_and_coalesced),
 		cmocka_unit_test(a_full_socket_loses_nothing),
 		cmocka_unit_test(the_line_masks_itself_and_is_raised_again_while_it_is_up),

@@ -25,16 +25,21 @@ static void the_next_client_waits_where_the_first_has_just_gone(void **state)
 {
 	uint8_t reply[512];
 	struct vl w;
+	int next;
 
 	(void)state;
-	vl_up(&w, NULL);
-	vl_hello(&w);
-	close(w.sock);
-	w.sock = vl_connect_to(w.path);
-	assert_true(vl_version(&w, 0, 0, NULL, reply, sizeof(reply)) > 0);
-	assert_int_equal(vl_stats(&w).connections, 2);
-	assert_int_equal(vl_logged("is turned away"), 0);
-	vl_down(&w);
+	for (unsigned int i = 0; i < 2; i++) {
+		vl_up(&w, NULL);
+		vl_hello(&w);
+		/* Whichever of the two is seen first. */
+		next = i ? vl_connect_to(w.path) : -1;
+		close(w.sock);
+		w.sock = i ? next : vl_connect_to(w.path);
+		assert_true(vl_version(&w, 0, 0, NULL, reply, sizeof(reply)) > 0);
+		assert_int_equal(vl_stats(&w).connections, 2);
+		assert_int_equal(vl_logged("is turned away"), 0);
+		vl_down(&w);
+	}
 }
 
 static void what_a_client_gave_goes_with_it(void **state)
@@ -52,7 +57,8 @@ static void what_a_client_gave_goes_with_it(void **state)
 	close(fd);
 	assert_int_equal(vl_stats(&w).regions, 0);
 	assert_int_equal(tvq_mapping_count(), w.mappings_at_start);
-	vl_until(&w, vl_open_fds() == w.fds_at_start + 2); /* the lab's memory, the server's socket */
+	vl_until(&w,
+		 vl_open_fds() == w.fds_at_start + 2); /* the lab's memory, the server's socket */
 	vl_down(&w);
 }
 
@@ -147,11 +153,11 @@ static void what_is_held_back_is_mapped_all_the_same(void **state)
 	assert_int_equal(vl_map(&d.w, at + 0x1000, d.mem.size - 0x1000, d.mem.fd, 0x1000), 0);
 	stands_still(&d);
 	/* More than there was is fine. */
-	assert_int_equal(vl_map(&d.w, at - 0x1000, 0x2000, d.mem.fd, 0), 0);
-	vl_rest(&d.w);
-	assert_int_equal(vl_stats(&d.w).regions, 3);
-	d.mem.used = 0; /* the ring's first page is elsewhere: only that it was published counts */
-	assert_int_equal(dl_status(d.w.l.client, d.q.id) & ~0x40, DL_DRIVER_OK);
+	assert_int_equal(vl_map(&d.w, at - 0x1000, 0x1000, d.mem.fd, 0), 0);
+	stands_still(&d);
+	assert_int_equal(vl_map(&d.w, at, 0x1000, d.mem.fd, 0), 0);
+	assert_int_equal(vl_stats(&d.w).regions, 4);
+	goes_on(&d);
 	disk_down(&d);
 }
 

@@ -387,6 +387,12 @@ static void a_mapping_that_is_refused_fails_with_an_errno_that_exists(void **sta
 	m.l.map_error = 0;
 	assert_non_null(m.b->ops->dma_alloc(m.b, 4096, &iova));
 	assert_int_equal(m.g.n, 0);
+	/* An error has no data behind it. */
+	m.l.map_error = EEXIST;
+	m.l.refuse_with_data = true;
+	assert_null(m.b->ops->dma_alloc(m.b, 4096, &iova));
+	loop_until(m.loop, m.g.n);
+	assert_non_null(strstr(m.g.why, "breaks the protocol"));
 	unmake(&m);
 }
 
@@ -406,6 +412,27 @@ static void an_eventfd_that_is_refused_ends_the_connection(void **state)
 	assert_non_null(strstr(m.g.why, "refuses an eventfd for MSI-X vector"));
 	m.b->ops->msi_fd_free(m.b, addr, data);
 	close(fd);
+	unmake(&m);
+}
+
+/* What it keeps would be in the hands of whoever has the address space next. */
+static void an_unmap_that_is_refused_ends_the_connection(void **state)
+{
+	struct tvq_bus_mem mem = { .iova = 4096, .len = 4096, .fd = -1, .perm = 3 };
+	struct vp_done ended = { .done.fn = vp_ended };
+	uint32_t asid;
+	struct made m;
+
+	(void)state;
+	liar_init(&m.l);
+	make(&m);
+	assert_int_equal(m.b->ops->space_new(m.b, &asid), 0);
+	assert_int_equal(m.b->ops->map(m.b, asid, &mem, 1), 0);
+	m.l.refuse_unmaps = true;
+	assert_int_equal(m.b->ops->unmap(m.b, asid, 4096, 4096, &ended.done), 0);
+	loop_until(m.loop, m.g.n && ended.ended);
+	assert_int_equal(ended.err, -EINVAL);
+	assert_non_null(strstr(m.g.why, "does not unmap"));
 	unmake(&m);
 }
 
@@ -611,7 +638,7 @@ static void a_flood_of_requests_ends_the_connection_before_the_memory(void **sta
 	assert_non_null(m.b->ops->dma_alloc(m.b, 65536, &iova));
 	rw.addr = iova;
 	/* After this answer it reads nothing. */
-	atomic_store(&m.l.hold, true);
+	atomic_store(&m.l.last, atomic_load(&m.l.messages));
 	m.b->ops->status(m.b);
 	for (int i = 0; i < 100000 && !m.g.n; i++) {
 		struct vu_hdr h = { 1, VU_DMA_READ, 32, VU_REQUEST, 0 };
@@ -637,6 +664,7 @@ int main(void)
 		cmocka_unit_test(an_experimental_identifier_leaves_the_type_to_subsystem_or_class),
 		cmocka_unit_test(a_mapping_that_is_refused_fails_with_an_errno_that_exists),
 		cmocka_unit_test(an_eventfd_that_is_refused_ends_the_connection),
+		cmocka_unit_test(an_unmap_that_is_refused_ends_the_connection),
 		cmocka_unit_test(a_register_that_cannot_be_read_ends_the_connection),
 		cmocka_unit_test(a_queue_whose_registers_make_no_sense_is_refused),
 		cmocka_unit_test(dma_that_hits_mapped_memory_is_done_and_other_is_refused),

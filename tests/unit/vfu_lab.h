@@ -394,9 +394,7 @@ static inline int vl_map(struct vl *w, uint64_t addr, uint64_t size, int fd, uin
 
 static inline uint16_t vl_send_unmap(struct vl *w, uint64_t addr, uint64_t size, uint32_t flags)
 {
-	struct vu_dma_unmap u = {
-		.argsz = sizeof(u), .flags = flags, .addr = addr, .size = size
-	};
+	struct vu_dma_unmap u = { .argsz = sizeof(u), .flags = flags, .addr = addr, .size = size };
 
 	return vl_send(w, VU_DMA_UNMAP, &u, sizeof(u));
 }

@@ -59,7 +59,8 @@ struct liar {
 	uint32_t text_len;
 	bool config_is_fixed;
 	uint32_t map_error; /* DMA_MAP is refused: an errno, or more than one can be */
-	bool refuse_irqs;
+	bool refuse_irqs, refuse_unmaps;
+	bool refuse_with_data; /* behind the error */
 
 	/* When it lies. */
 	enum lie lie;
@@ -73,7 +74,7 @@ struct liar {
 	uint8_t reply_body[LIAR_BODY];
 	atomic_bool replied;
 	atomic_bool stop;
-	atomic_bool hold; /* reads nothing after its next answer */
+	atomic_uint last; /* message that is answered: nothing is read after it */
 };
 
 static inline bool liar_read(int fd, void *buf, size_t len)
@@ -261,14 +262,16 @@ static inline bool liar_serve(struct liar *l, int fd)
 	if (l->lie != LIE_NONE && l->lie != LIE_SILENT && nth == l->at)
 		return liar_say(l, fd, &h, m, len);
 	if ((h.command == VU_DMA_MAP && l->map_error) ||
+	    (h.command == VU_DMA_UNMAP && l->refuse_unmaps) ||
 	    (h.command == VU_DEVICE_SET_IRQS && l->refuse_irqs)) {
 		h.flags |= VU_ERROR;
 		h.error = h.command == VU_DMA_MAP ? l->map_error : EINVAL;
+		h.size += l->refuse_with_data ? 8 : 0;
 	}
 	memcpy(m, &h, 16);
 	if (!liar_write(fd, m, h.size))
 		return false;
-	while (atomic_load(&l->hold) && !atomic_load(&l->stop))
+	while (nth >= atomic_load(&l->last) && !atomic_load(&l->stop))
 		usleep(1000);
 	return true;
 }
@@ -334,6 +337,7 @@ static inline void liar_init(struct liar *l)
 	tvq_put16(msix + PCI_MSIX_FLAGS, 7);
 	tvq_put32(msix + PCI_MSIX_TABLE, 0x2000);
 	tvq_put16(l->bar0 + VIRTIO_PCI_COMMON_Q_SIZE, 16);
+	l->last = UINT32_MAX;
 	l->size[0] = sizeof(l->bar0);
 	l->size[2] = 1 << 20;
 	l->size[VU_REGION_CONFIG] = sizeof(l->cfg);
