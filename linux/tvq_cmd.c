@@ -20,6 +20,7 @@ void tvq_cq_init(struct tvq_cq *cq, struct device *dma_dev)
 
 	vdev->dev.parent = dma_dev;
 	vdev->dev.init_name = dev_name(dma_dev);
+	vdev->dev.driver = dma_dev->driver;
 	INIT_LIST_HEAD(&vdev->vqs);
 	spin_lock_init(&vdev->vqs_list_lock);
 	spin_lock_init(&cq->lock);

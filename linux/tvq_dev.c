@@ -28,7 +28,7 @@ static void forget(struct tvq_dev *dev)
 		tvq_vq_forget(dev, &dev->vqs[i]);
 	tvq_irq_detach(dev->fn, &dev->config_irq);
 	tvq_batch_end(&dev->config_setup);
-	dev->config_setup_err = 0;
+	dev->failed = false;
 	dev->config_valid = false;
 	dev->told_any = false;
 	dev->driver_features = 0;
@@ -149,47 +149,54 @@ static int send_status(struct tvq_dev *dev, u8 status)
 	return err;
 }
 
-/* Everything that was set up without waiting has worked. */
-static int all_started(struct tvq_dev *dev)
-{
-	unsigned int i;
-	int err, ret = 0;
-
-	for (i = 0; i < dev->n_vqs; i++) {
-		if (!dev->vqs[i].ready)
-			continue;
-		err = tvq_vq_started(dev, &dev->vqs[i]);
-		ret = ret ? ret : err;
-	}
-	err = tvq_batch_wait(&dev->config_setup);
-	if (err)
-		tvq_dev_report(dev, &dev->config_setup, err);
-	tvq_batch_end(&dev->config_setup);
-	return ret ? ret : err;
-}
-
-static void go(struct tvq_dev *dev, u8 status)
+/* Whether everything that was set up without waiting has worked. */
+static bool all_started(struct tvq_dev *dev)
 {
 	unsigned int i;
 	int err;
 
-	err = all_started(dev);
+	for (i = 0; i < dev->n_vqs; i++)
+		if (dev->vqs[i].ready)
+			tvq_vq_started(dev, &dev->vqs[i]);
+	err = tvq_batch_wait(&dev->config_setup);
+	if (err) {
+		tvq_dev_report(dev, &dev->config_setup, err);
+		dev->failed = true;
+	}
+	tvq_batch_end(&dev->config_setup);
+	return !dev->failed;
+}
+
+static int start(struct tvq_dev *dev, u8 status)
+{
+	unsigned int i;
+	int err;
+
+	if (!all_started(dev))
+		return -EIO;
 	/* An interrupt may come before the next command is answered. */
-	for (i = 0; i < dev->n_vqs && !err; i++)
+	for (i = 0; i < dev->n_vqs; i++)
 		tvq_irq_live(dev->fn, &dev->vqs[i].irq);
 	tvq_irq_live(dev->fn, &dev->config_irq);
 	/* What its driver read so far needs no telling; what changes from now on does. */
 	dev->told_any = dev->config_valid;
 	dev->told = dev->generation;
 	dev->config_valid = false;
-	if (!err)
-		err = send_status(dev, status);
+	err = send_status(dev, status);
 	if (!err && !(dev->status & VIRTIO_CONFIG_S_DRIVER_OK))
 		err = -EPROTO;
-	if (!err)
+	return err;
+}
+
+/* DRIVER_OK. Where that fails its driver cannot be told but by requests that fail. */
+static void go(struct tvq_dev *dev, u8 status)
+{
+	bool before = dev->failed;
+
+	if (!before && !start(dev, status))
 		return;
-	/* Its driver cannot be told but by requests that fail. */
-	if (!tvq_fn_dead(dev->fn))
+	dev->failed = true;
+	if (!before && !tvq_fn_dead(dev->fn))
 		dev_err(&dev->vdpa.dev, "it is not started, its requests will fail\n");
 	tvq_fn_break(dev->fn, &dev->vdpa);
 }

@@ -26,7 +26,6 @@ struct tvq_vq {
 	bool ready;
 	bool ran;		/* since the last reset: the device knows its state better */
 	struct tvq_batch setup; /* under way, or waited for at DRIVER_OK */
-	int setup_err;
 	struct tvq_irq_user irq;
 	struct cpumask *affinity; /* NULL: none was set */
 	cpumask_var_t affinity_mask;
@@ -55,7 +54,7 @@ struct tvq_dev {
 	bool told_any;
 	struct tvq_irq_user config_irq;
 	struct tvq_batch config_setup;
-	int config_setup_err;
+	bool failed; /* some set-up has, so DRIVER_OK is not sent before a reset */
 	u16 n_vqs;
 	struct tvq_vq *vqs;
 };
@@ -102,8 +101,8 @@ int tvq_vq_init(struct tvq_dev *dev, struct tvq_vq *vq, u16 index);
 void tvq_vq_exit(struct tvq_vq *vq);
 /* Sends the queue's set-up, does not wait for it. */
 void tvq_vq_start(struct tvq_dev *dev, struct tvq_vq *vq);
-/* Waits for it. 0 or -errno, with a message. */
-int tvq_vq_started(struct tvq_dev *dev, struct tvq_vq *vq);
+/* Waits for it; dev->failed, with a message, if it did not work. */
+void tvq_vq_started(struct tvq_dev *dev, struct tvq_vq *vq);
 /* ENABLE 0: no request is worked on when it returns, whatever it takes. */
 void tvq_vq_stop(struct tvq_dev *dev, struct tvq_vq *vq);
 /* The device was reset, or destroyed. */

@@ -34,7 +34,7 @@ int tvq_create(struct tvq_mgmt *m, u64 features, const void *config, u32 config_
 	tvq_batch_end(&b);
 	if (!err && !*id)
 		err = -EPROTO;
-	if (err && err != -EIO)
+	if (err && err != -EIO && !tvq_fn_dead(fn))
 		dev_err(&fn->pdev->dev, "VDEV CREATE: %pe\n", ERR_PTR(err));
 	return err;
 }

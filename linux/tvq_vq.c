@@ -55,7 +55,6 @@ void tvq_vq_start(struct tvq_dev *dev, struct tvq_vq *vq)
 	dev->touched = true;
 	vq->ready = true;
 	vq->ran = true;
-	vq->setup_err = 0;
 	tvq_seq_vq_size_set(b, dev->id, vq->index, vq->num);
 	tvq_seq_vq_addr(b, dev->id, vq->index, vq->desc, vq->driver, vq->device);
 	tvq_seq_vq_index_set(b, dev->id, vq->index, tvq_dev_packed(dev), &vq->state);
@@ -66,23 +65,21 @@ void tvq_vq_start(struct tvq_dev *dev, struct tvq_vq *vq)
 	mutex_unlock(&dev->fn->irqs.lock);
 }
 
-int tvq_vq_started(struct tvq_dev *dev, struct tvq_vq *vq)
+void tvq_vq_started(struct tvq_dev *dev, struct tvq_vq *vq)
 {
 	int err = tvq_batch_wait(&vq->setup);
 
 	if (err) {
-		vq->setup_err = err;
 		tvq_dev_report(dev, &vq->setup, err);
+		dev->failed = true;
 	}
 	tvq_batch_end(&vq->setup);
-	return vq->setup_err;
 }
 
 void tvq_vq_forget(struct tvq_dev *dev, struct tvq_vq *vq)
 {
 	tvq_irq_detach(dev->fn, &vq->irq);
 	tvq_batch_end(&vq->setup);
-	vq->setup_err = 0;
 	vq->ready = false;
 	vq->ran = false;
 }
@@ -104,7 +101,6 @@ void tvq_vq_stop(struct tvq_dev *dev, struct tvq_vq *vq)
 	}
 	tvq_batch_end(&b);
 	tvq_irq_detach(dev->fn, &vq->irq);
-	vq->setup_err = 0;
 	vq->ready = false;
 }
 

@@ -1,18 +1,24 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# The main job, told as it goes: two disk images become two managed block devices, made through a
-# transport virtqueue; an ordinary Linux guest in an ordinary QEMU mounts them and writes; the host
-# finds what it wrote.
+# The main job, told as it goes, in two stories. On the host: two disk images become two managed
+# block devices, made through a transport virtqueue; an ordinary Linux guest in an ordinary QEMU
+# mounts them and writes; the host finds what it wrote. In a guest: it gets a management device as a
+# PCI function, its kernel's vdpa tool makes block devices, and its own virtio_blk drives them.
 #
-#   demo.sh [BUILD]       BUILD is the build folder (build/); `make demo` builds it and installs
-#                         what is missing
+#   demo.sh [BUILD]           BUILD is the build folder (build/); `make demo` builds it and installs
+#                             what is missing
+#   demo.sh --shell [BUILD]   nothing is told: a prompt in such a guest, with four volumes that wait
+#                             for devices
 #
-# QEMU=11 takes the newer QEMU, PACKED=on packed rings. Ends in well under two minutes where the
-# guest root is there (guest-root.sh); the first run makes it. Status 0: everything was as it says.
+# QEMU=11 takes the newer QEMU in the first story, PACKED=on packed rings. Ends in about two minutes
+# where the guest root is there (guest-root.sh); the first run makes it. Status 0: everything was as
+# it says.
 set -eu
 
 here=$(dirname "$(readlink -f "$0")")
+shell=''
+[ "${1-}" != --shell ] || { shell=yes; shift; }
 build=$(readlink -f "${1-$here/../build}")
 qemu=${QEMU-7.2} packed=${PACKED-off}
 
@@ -56,8 +62,8 @@ make_image() {
 }
 
 start_tvqd() {
-	printf '%s   $ tvqd --control tvqd.sock &%s\n' "$bold" "$plain"
-	setpriv --pdeathsig TERM "$build/bin/tvqd" --control "$work/tvqd.sock" \
+	printf '%s   $ tvqd --control tvqd.sock %s&%s\n' "$bold" "${*:+${*//"$work/"/} }" "$plain"
+	setpriv --pdeathsig TERM "$build/bin/tvqd" --control "$work/tvqd.sock" "$@" \
 		2>"$work/tvqd.log" </dev/null &
 	tvqd=$!
 	for _ in {1..100}; do
@@ -74,41 +80,32 @@ add_disk() {
 		vhost-user "$work/$2.sock"
 }
 
+# A guest's script, from what comes on stdin; its lines are shown as one would type them by say. The
+# guest's first process turns it off when the script has ended.
 write_job() {
-	cat >"$work/job" <<'GUEST'
-say() { echo; echo "guest# $*"; eval "$*"; }
-set -e
-echo "Linux $(uname -r), its own virtio_blk"
-say lsblk -o NAME,SIZE,RO,TYPE,MOUNTPOINTS
-say 'mkdir /mnt/left /mnt/right'
-say mount /dev/vda /mnt/left
-say mount /dev/vdb /mnt/right
-say 'ls -l /mnt/left /mnt/right'
-say 'cat /mnt/left/hello.txt /mnt/right/hello.txt'
-say "echo 'Written by the guest, through a managed block device.' >/mnt/left/answer.txt"
-say 'dd if=/dev/urandom of=/mnt/right/data bs=64k count=128 2>&1 | tail -n1'
-say 'sha256sum /mnt/right/data'
-say lsblk -o NAME,SIZE,TYPE,MOUNTPOINTS
-say sync
-say umount /mnt/left /mnt/right
-say poweroff
-GUEST
-	# The guest's first process turns it off when the script has ended.
-	sed -i '1i poweroff() { :; }' "$work/job"
+	{
+		echo 'poweroff() { :; }'
+		echo 'say() { echo; echo "guest# $*"; eval "$*"; }'
+		echo 'set -e'
+		cat
+	} >"$work/job"
 }
 
-boot_guest() {
-	printf '%s   $ %s%s\n' "$bold" \
-		'qemu-system-x86_64 ... -device vhost-user-blk-pci (vda.sock) ... (vdb.sock)' \
-		"$plain"
+# The guest's console, told apart from ours.
+show_guest() {
 	set -o pipefail
-	"$here/guest-run.sh" --script "$work/job" --qemu "$qemu" --timeout 80 \
-		--disk "$work/vda.sock,num-queues=1,packed=$packed" \
-		--disk "$work/vdb.sock,num-queues=1,packed=$packed" |
+	"$here/guest-run.sh" --script "$work/job" --timeout 80 "$@" |
 		tee "$work/console" |
 			sed -u '/^guest-job-status/d; /reboot: Power down/d; s/^/   | /' ||
 		die "the guest did not do what it was asked to"
 	set +o pipefail
+}
+
+stop_tvqd() {
+	kill "$tvqd"
+	wait "$tvqd" || die "tvqd ended with status $?"
+	tvqd=''
+	note "tvqd ended with status 0"
 }
 
 check_host() {
@@ -126,43 +123,159 @@ check_host() {
 	good "the guest's 8 MiB are in right.img, byte for byte (sha256 ${outside:0:16}...)"
 }
 
+host_story() {
+	step "The guest: Debian's kernel, nothing of ours in it"
+	note "$("$here/guest-initrd.sh")"
+
+	step "Two disk images with files in them"
+	make_image left 64M <<<"Hello from the left disk."
+	make_image right 128M <<<"Hello from the right disk."
+
+	step "tvqd, with a management device in process"
+	start_tvqd
+	run tvqctl mgmtdev show
+
+	step "Two managed block devices, created through its transport virtqueue"
+	add_disk left vda
+	add_disk right vdb
+	run tvqctl dev show
+	run tvqctl volume show
+
+	step "An ordinary guest on the two sockets (QEMU $qemu, packed rings $packed)"
+	write_job <<'GUEST'
+echo "Linux $(uname -r), its own virtio_blk"
+say lsblk -o NAME,SIZE,RO,TYPE,MOUNTPOINTS
+say 'mkdir /mnt/left /mnt/right'
+say mount /dev/vda /mnt/left
+say mount /dev/vdb /mnt/right
+say 'ls -l /mnt/left /mnt/right'
+say 'cat /mnt/left/hello.txt /mnt/right/hello.txt'
+say "echo 'Written by the guest, through a managed block device.' >/mnt/left/answer.txt"
+say 'dd if=/dev/urandom of=/mnt/right/data bs=64k count=128 2>&1 | tail -n1'
+say 'sha256sum /mnt/right/data'
+say lsblk -o NAME,SIZE,TYPE,MOUNTPOINTS
+say sync
+say umount /mnt/left /mnt/right
+say poweroff
+GUEST
+	printf '%s   $ %s%s\n' "$bold" \
+		'qemu-system-x86_64 ... -device vhost-user-blk-pci (vda.sock) ... (vdb.sock)' \
+		"$plain"
+	show_guest --qemu "$qemu" \
+		--disk "$work/vda.sock,num-queues=1,packed=$packed" \
+		--disk "$work/vdb.sock,num-queues=1,packed=$packed"
+
+	step "The devices go, the daemon ends"
+	run tvqctl dev del vda
+	run tvqctl dev del vdb
+	stop_tvqd
+
+	step "Back on the host: the images"
+	check_host
+}
+
+# serve VOLUME...: tvqd with the management device as a PCI function, and volumes for it to use.
+serve() {
+	local volume
+	start_tvqd --serve "vfio-user:$work/function.sock,id=0x10f2"
+	for volume; do
+		truncate -s 64M "$work/$volume.img"
+		run tvqctl volume add name "$volume" file "$work/$volume.img"
+	done
+}
+
+plug_in() {
+	printf '%s   $ %s%s\n' "$bold" \
+		"qemu-system-x86_64 ... -device '{\"driver\":\"vfio-user-pci\", ... function.sock}'" \
+		"$plain"
+}
+
+guest_story() {
+	local module
+	step "The other way round: a guest with a management device of its own"
+	module=$("$here/guest-module.sh" --into "$build/module")
+	note "$module, the driver, built for the guest's kernel"
+	serve north south
+	run tvqctl mgmtdev show
+
+	step "The guest makes its disks itself, with iproute2's vdpa"
+	write_job <<'GUEST'
+say modprobe virtio_vdpa
+say insmod /tvq_vdpa.ko
+say vdpa mgmtdev show
+say lsblk
+say vdpa dev add name north mgmtdev auxiliary/tvq.blk.0
+say vdpa dev add name south mgmtdev auxiliary/tvq.blk.0
+say vdpa dev show
+within() { n=0; until lsblk "$1" >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt 50 ]; sleep 0.2; done; }
+within /dev/vdb
+say lsblk -o NAME,SIZE,TYPE,SERIAL,MOUNTPOINTS
+say mkfs.ext4 -q -L north /dev/vda
+say 'mount /dev/vda /mnt'
+say "echo 'Written by the guest, to a disk that it made itself.' >/mnt/answer.txt"
+say 'ls -l /mnt'
+say lsblk -o NAME,SIZE,TYPE,SERIAL,MOUNTPOINTS
+say umount /mnt
+say vdpa dev del north
+say vdpa dev del south
+say lsblk
+say poweroff
+GUEST
+	plug_in
+	show_guest --vfio-user "$work/function.sock" --file "$module"
+	stop_tvqd
+
+	step "Back on the host: the volume that it chose"
+	run e2fsck -fn "$work/north.img"
+	run debugfs -R 'cat answer.txt' "$work/north.img"
+	debugfs -R 'cat answer.txt' "$work/north.img" 2>/dev/null |
+		grep -q '^Written by the guest' ||
+		die "what the guest wrote is not in north.img"
+	good "what the guest wrote is in north.img"
+}
+
+guest_shell() {
+	local module
+	module=$("$here/guest-module.sh" --into "$build/module")
+	step "tvqd serves a management device; four volumes wait for devices"
+	serve north east south west
+	cat >"$work/job" <<'GUEST'
+modprobe virtio_vdpa && insmod /tvq_vdpa.ko
+cat <<'END'
+
+A guest with a management device. For example:
+
+    vdpa mgmtdev show
+    vdpa dev add name north mgmtdev auxiliary/tvq.blk.0
+    lsblk
+    mkfs.ext4 /dev/vda && mount /dev/vda /mnt
+    umount /mnt && vdpa dev del north
+
+exit (or poweroff -f) ends it.
+
+END
+PS1='guest# ' sh
+GUEST
+	plug_in
+	"$here/guest-run.sh" --interactive --script "$work/job" --mem 512 --smp 2 \
+		--vfio-user "$work/function.sock" --file "$module" || true
+	stop_tvqd
+}
+
 tvqd=''
 work=$(mktemp -d "${TMPDIR:-/tmp}/tvq-demo.XXXXXX")
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 [ -x "$build/bin/tvqd" ] || die "there is no $build/bin/tvqd: build it first (make)"
 
-step "The guest: Debian's kernel, nothing of ours in it"
-note "$("$here/guest-initrd.sh")"
+if [ -n "$shell" ]; then
+	[ -t 0 ] || die "--shell: there is no terminal here"
+	guest_shell
+	exit
+fi
+"$here/guest-initrd.sh" >/dev/null
 SECONDS=0
-
-step "Two disk images with files in them"
-make_image left 64M <<<"Hello from the left disk."
-make_image right 128M <<<"Hello from the right disk."
-
-step "tvqd, with a management device in process"
-start_tvqd
-run tvqctl mgmtdev show
-
-step "Two managed block devices, created through its transport virtqueue"
-add_disk left vda
-add_disk right vdb
-run tvqctl dev show
-run tvqctl volume show
-
-step "An ordinary guest on the two sockets (QEMU $qemu, packed rings $packed)"
-write_job
-boot_guest
-
-step "The devices go, the daemon ends"
-run tvqctl dev del vda
-run tvqctl dev del vdb
-kill "$tvqd"
-wait "$tvqd" || die "tvqd ended with status $?"
-tvqd=''
-note "tvqd ended with status 0"
-
-step "Back on the host: the images"
-check_host
-printf '\n%s== Done in %d s: two images, one transport virtqueue, two disks in a guest.%s\n' \
-	"$green" "$SECONDS" "$plain"
+host_story
+guest_story
+printf '\n%s== Done in %d s: disks for a guest, and disks that a guest made; each through a %s%s\n' \
+	"$green" "$SECONDS" "transport virtqueue." "$plain"

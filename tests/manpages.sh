@@ -36,6 +36,18 @@ plain() {
 	mandoc -T utf8 "$1" | sed 's/.\x08//g'
 }
 
+# Without the options that a page gives to another program: "tvqd(8) with --serve" in tvqctl's.
+own_words() {	# program
+	local other text
+	text=$(tr -s '\n ' ' ')
+	for other in "$bin"/*; do
+		other=${other##*/}
+		[ "$other" = "$1" ] ||
+			text=$(sed -E "s/(^|[^-[:alnum:]])$other(\([18]\))?( with)? --?[a-z-]+/\1/g" <<<"$text")
+	done
+	echo "$text"
+}
+
 long_options() {
 	grep -oE -- '(^|[^-[:alnum:]])--[a-z][a-z-]+' | grep -oE -- '--[a-z-]+' | sort -u
 }
@@ -72,7 +84,7 @@ for program in "$bin"/*; do
 	fi
 	report 0 "$name has a manual page"
 	"$program" --help >"$tmp/help"
-	plain "$page" >"$tmp/page"
+	plain "$page" | own_words "$name" >"$tmp/page"
 	long_options <"$tmp/help" >"$tmp/help.long"
 	long_options <"$tmp/page" >"$tmp/page.long"
 	same "$tmp/help.long" "$tmp/page.long" "$name: the long options of --help and of the page"

@@ -102,8 +102,8 @@ struct tvq_bus_ops {
 	int (*space_new)(struct tvq_bus *b, uint32_t *asid);
 	/* No device uses it any more. */
 	void (*space_free)(struct tvq_bus *b, uint32_t asid);
-	/* All or nothing. May block in mmap. Errors: tvq_space_map, tvq_mapping_fd; -ENOENT: no
-	 * such space. */
+	/* All or nothing. May block in mmap, or for a round trip to the device
+	 * (tvq/virtio_pci.h). Errors: tvq_space_map, tvq_mapping_fd; -ENOENT: no such space. */
 	int (*map)(struct tvq_bus *b, uint32_t asid, const struct tvq_bus_mem *m, size_t n);
 	/* done comes when nothing can touch the memory any more; it is not called where -errno is
 	 * returned. len UINT64_MAX with iova 0: everything. */

@@ -128,6 +128,15 @@ int tvq_space_unmap(struct tvq_space *s, uint64_t iova, uint64_t len, struct tvq
 int tvq_space_unmap_all(struct tvq_space *s, struct tvq_dma_done *done);
 
 /*
+ * Bytes of tables that were replaced and that somebody may still look at. Each change leaves one
+ * behind until all users have answered, which takes as long as their requests do: who lets a peer
+ * change a space waits (tvq_space_settle) before there are many.
+ */
+uint64_t tvq_space_retired(const struct tvq_space *s);
+/* done is called, perhaps before the return, when what was replaced before is released. */
+void tvq_space_settle(struct tvq_space *s, struct tvq_dma_done *done);
+
+/*
  * Sets or (NULL) ends the log of writes. log stays the caller's and is in use until another log is
  * set and done of that call is called. done is called when every write goes to the new log. Always
  * 0.

@@ -6,6 +6,7 @@
  *   vfio_user.c        connecting: version, what the function has
  *   vfio_user_ops.c    what the driver may do, message by message
  *   vfio_user_check.c  what the server may say
+ *   vfio_user_flight.c requests in flight, and who is told of their replies
  *   vfio_user_io.c     the socket: sending, receiving, waiting, the end
  *
  * Registers that are read are round trips; whatever is written is posted (no reply). The socket

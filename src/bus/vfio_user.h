@@ -79,6 +79,16 @@ static inline struct vuc *vuc_of(struct tvq_pci_fn *f)
 	return (struct vuc *)((char *)f - offsetof(struct vuc, fn));
 }
 
+/* ---- vfio_user_flight.c: requests in flight ---- */
+
+void vuc_flight_init(struct vuc *c);
+/* It has a number from now on. -ENOMEM; -EBUSY: 65536 are in flight. */
+int vuc_take_off(struct vuc *c, struct vuc_request *r, uint16_t command);
+/* It has its answer, or never will. */
+void vuc_land(struct vuc *c, struct vuc_request *r, int err);
+/* The connection has ended: so have all, and the driver is told. */
+void vuc_land_all(struct vuc *c);
+
 /* ---- vfio_user_io.c: the socket ---- */
 
 /* Starts watching. */

@@ -30,116 +30,8 @@
 
 #define HDR	       sizeof(struct vu_hdr)
 #define READS_PER_TURN 8
-#define MAX_IDS	       65536u
-#define LATE_NS	       (2 * TVQ_BUS_TIMEOUT_NS) /* a reply that nobody waits for */
 
-/* ---- requests in flight ---- */
-
-static void post_late(struct vuc *c)
-{
-	if (c->late_posted)
-		return;
-	c->late_posted = true;
-	tvq_exec_late(c->fn.exec, &c->late);
-}
-
-static int more_ids(struct vuc *c)
-{
-	uint32_t n = c->n_slots ? c->n_slots * 2 : 64;
-	struct vuc_request **slots;
-	uint16_t *ids;
-
-	if (n > MAX_IDS)
-		return -EBUSY;
-	slots = realloc(c->slots, n * sizeof(struct vuc_request *));
-	if (!slots)
-		return -ENOMEM;
-	c->slots = slots;
-	ids = realloc(c->free_ids, n * sizeof(*ids));
-	if (!ids)
-		return -ENOMEM;
-	c->free_ids = ids;
-	for (uint32_t i = n; i-- > c->n_slots;) {
-		c->slots[i] = NULL;
-		c->free_ids[c->n_free++] = (uint16_t)i;
-	}
-	c->n_slots = n;
-	return 0;
-}
-
-static int take_off(struct vuc *c, struct vuc_request *r, uint16_t command)
-{
-	int err = c->n_free ? 0 : more_ids(c);
-
-	if (err)
-		return err;
-	if (!c->oldest)
-		/* Without memory for the timer patience has no end; who waits has a bound. */
-		tvq_timer_set(c->fn.exec, &c->watchdog, c->fn.os->now() + LATE_NS);
-	r->id = c->free_ids[--c->n_free];
-	r->command = command;
-	r->err = 0;
-	r->finished = false;
-	r->deadline = c->fn.os->now() + LATE_NS;
-	r->next = NULL;
-	r->pprev = c->newest;
-	*c->newest = r;
-	c->newest = &r->next;
-	c->slots[r->id] = r;
-	return 0;
-}
-
-static void land(struct vuc *c, struct vuc_request *r, int err)
-{
-	c->slots[r->id] = NULL;
-	c->free_ids[c->n_free++] = r->id;
-	*r->pprev = r->next;
-	if (r->next)
-		r->next->pprev = r->pprev;
-	else
-		c->newest = r->pprev;
-	r->next = NULL;
-	r->err = err;
-	r->finished = true;
-	if (!r->done)
-		return;
-	*c->last_finished = r;
-	c->last_finished = &r->next;
-	post_late(c);
-}
-
-static void late(struct tvq_msg *m)
-{
-	struct vuc *c = tvq_container_of(m, struct vuc, late);
-	struct vuc_request *r = c->finished;
-
-	c->late_posted = false;
-	/* What finishes meanwhile is for the next turn. */
-	c->finished = NULL;
-	c->last_finished = &c->finished;
-	while (r) {
-		struct vuc_request *next = r->next;
-
-		r->done(r);
-		r = next;
-	}
-	if (!vuc_is_gone(c) || c->gone_told || !c->fn.user)
-		return;
-	c->gone_told = true;
-	c->fn.user->gone(c->fn.ctx, c->why);
-}
-
-static void watchdog(struct tvq_timer *t)
-{
-	struct vuc *c = tvq_container_of(t, struct vuc, watchdog);
-
-	if (!c->oldest)
-		return;
-	if (c->fn.os->now() >= c->oldest->deadline)
-		vuc_gone(c, "it does not answer");
-	else
-		tvq_timer_set(c->fn.exec, t, c->oldest->deadline);
-}
+/* ---- out ---- */
 
 static void drop_unsent(struct vuc *c)
 {
@@ -165,15 +57,10 @@ void vuc_gone(struct vuc *c, const char *fmt, ...)
 	va_end(ap);
 	/* Ends the watch and the wait for room, too. */
 	shutdown(c->fd, SHUT_RDWR);
-	tvq_timer_clear(c->fn.exec, &c->watchdog);
 	while (c->unsent)
 		drop_unsent(c);
-	while (c->oldest)
-		land(c, c->oldest, -ENODEV);
-	post_late(c);
+	vuc_land_all(c);
 }
-
-/* ---- out ---- */
 
 /* Bytes taken; 0: no room; the connection may have ended. */
 static size_t push(struct vuc *c, const struct iovec *iov, int n, int fd)
@@ -245,6 +132,8 @@ static void has_room(struct tvq_io *io, int res, bool more)
 	c->room_awaited = false;
 	flush(c);
 	await_room(c);
+	if (!c->unsent && c->fn.user && !vuc_is_gone(c))
+		c->fn.user->room(c->fn.ctx);
 }
 
 /* The rest of a message, from byte at on; fd is duplicated, -1 where it went with the first. */
@@ -326,7 +215,7 @@ int vuc_send(struct vuc *c, struct vuc_request *r, uint16_t command, const void 
 	if (vuc_is_gone(c))
 		return -ENODEV;
 	if (r) {
-		err = take_off(c, r, command);
+		err = vuc_take_off(c, r, command);
 		if (err)
 			return err;
 		h.id = r->id;
@@ -369,6 +258,9 @@ static void serve_dma(struct vuc *c, const struct vuc_message *m)
 		vuc_reply(c, &m->hdr, err, &m->dma, sizeof(m->dma), NULL, 0);
 		return;
 	}
+	/* Nobody would see it, and it costs us a thousand times what it costs the server. */
+	if (m->hdr.flags & VU_NO_REPLY)
+		return;
 	if (m->dma.count)
 		buf = malloc(m->dma.count);
 	if (!buf)
@@ -400,7 +292,7 @@ static void digest(struct vuc *c)
 			if (!m.err && m.len)
 				memcpy(m.r->reply, m.reply, m.len);
 			m.r->got = m.err ? 0 : m.len;
-			land(c, m.r, m.err);
+			vuc_land(c, m.r, m.err);
 			break;
 		case VUC_REQUEST:
 			serve_dma(c, &m);
@@ -498,13 +390,15 @@ int vuc_block(struct vuc *c, struct vuc_request *r)
 
 	while (!r->finished) {
 		struct pollfd p = { .fd = c->fd, .events = POLLIN };
+		bool came = take_in(c);
 
-		if (take_in(c) || r->finished)
+		/* Each time: a server that never falls silent gains nothing by it. */
+		now = c->fn.os->now();
+		if (r->finished || now >= end)
+			break;
+		if (came)
 			continue;
 		flush(c);
-		now = c->fn.os->now();
-		if (now >= end)
-			break;
 		if (c->unsent)
 			p.events |= POLLOUT;
 		poll(&p, 1, (int)((end - now + 999999) / 1000000));
@@ -516,12 +410,9 @@ int vuc_block(struct vuc *c, struct vuc_request *r)
 
 void vuc_io_start(struct vuc *c)
 {
-	c->newest = &c->oldest;
-	c->last_finished = &c->finished;
+	vuc_flight_init(c);
 	c->last_unsent = &c->unsent;
-	c->late.fn = late;
 	c->again.fn = again;
-	c->watchdog.fn = watchdog;
 	c->room.fn = has_room;
 	c->watch.fn = readable;
 	c->watching = true;

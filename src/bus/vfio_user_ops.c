@@ -71,6 +71,11 @@ static void vuc_post(struct tvq_pci_fn *f, unsigned int region, uint64_t offset,
 	vuc_send(vuc_of(f), NULL, VU_REGION_WRITE, &rw, sizeof(rw), buf, len, -1);
 }
 
+static bool vuc_is_clogged(struct tvq_pci_fn *f)
+{
+	return vuc_of(f)->unsent != NULL;
+}
+
 /* ---- memory ---- */
 
 static int send_map(struct vuc *c, struct vuc_request *r, const struct tvq_bus_mem *m)
@@ -216,6 +221,7 @@ const struct tvq_pci_fn_ops vuc_ops = {
 	.read = vuc_read,
 	.read_later = vuc_read_later,
 	.post = vuc_post,
+	.is_clogged = vuc_is_clogged,
 	.dma_map = vuc_dma_map,
 	.dma_unmap = vuc_dma_unmap,
 	.irq_set = vuc_irq_set,

@@ -280,6 +280,11 @@ static void vpci_watch(struct tvq_bus *b, void (*changed)(void *ctx, uint8_t sta
 		tvq_log(b->os, TVQ_LOG_WARN, "%s: no configuration interrupt", b->ops->name);
 }
 
+static void has_room(void *ctx)
+{
+	vpci_kick_room(ctx);
+}
+
 /* ---- the end of the connection ---- */
 
 static void tell_gone(struct vpci *v)
@@ -384,6 +389,7 @@ static const struct tvq_bus_ops vpci_ops = {
 static const struct tvq_pci_fn_user vpci_user = {
 	.dma_read = vpci_dma_read,
 	.dma_write = vpci_dma_write,
+	.room = has_room,
 	.gone = went,
 };
 

@@ -36,6 +36,8 @@ struct tvq_pci_fn_ops {
 	/* A posted write: does not wait, nobody hears of an error. len at most 8. */
 	void (*post)(struct tvq_pci_fn *f, unsigned int region, uint64_t offset, const void *buf,
 		     uint32_t len);
+	/* True: what is posted now waits for room. user->room is called when there is some. */
+	bool (*is_clogged)(struct tvq_pci_fn *f);
 	/*
 	 * Maps n pieces of memory at DMA addresses (iova, whole 64 bits). All or nothing. Blocks
 	 * until the result is known, TVQ_BUS_TIMEOUT_NS at most, without running the executor.
@@ -52,7 +54,7 @@ struct tvq_pci_fn_ops {
 	void (*free)(struct tvq_pci_fn *f);
 };
 
-/* What a function asks of its driver; none of it may call back. */
+/* What a function asks of its driver, or tells it. Requests for memory may not call back. */
 struct tvq_pci_fn_user {
 	/*
 	 * The device asks for memory at a DMA address that it does not reach by itself. -EFAULT: it
@@ -60,6 +62,8 @@ struct tvq_pci_fn_user {
 	 */
 	int (*dma_read)(void *ctx, uint64_t addr, void *buf, uint64_t len);
 	int (*dma_write)(void *ctx, uint64_t addr, const void *buf, uint64_t len);
+	/* Nothing that was posted waits any more. */
+	void (*room)(void *ctx);
 	/* The connection has ended; once, at a turn's end. */
 	void (*gone)(void *ctx, const char *why);
 };

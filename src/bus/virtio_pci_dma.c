@@ -12,6 +12,7 @@
  * that address, too, since its descriptor is known.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -290,10 +291,12 @@ static uint8_t *shared_memory(size_t size, int *fd)
 {
 	void *p;
 
-	*fd = memfd_create("tvq-dma", MFD_CLOEXEC);
+	*fd = memfd_create("tvq-dma", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (*fd < 0)
 		return NULL;
-	p = ftruncate(*fd, (off_t)size)
+	/* The server gets the descriptor: it must not be able to take the pages from below us. */
+	p = ftruncate(*fd, (off_t)size) ||
+			    fcntl(*fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
 		    ? MAP_FAILED
 		    : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
 	if (p != MAP_FAILED)

@@ -26,6 +26,7 @@ struct vpci_kick {
 	int fd; /* -1: polled */
 	struct tvq_watch watch;
 	struct tvq_timer timer;
+	bool owed;	       /* a notification that waits for room */
 	struct tvq_done *done; /* hears when it is not used any more */
 };
 
@@ -42,9 +43,25 @@ void vpci_notify(struct tvq_bus *b, uint64_t area, uint32_t value, unsigned int 
 	v->fn->ops->post(v->fn, c->region, c->offset + area, le, width);
 }
 
+/* However often a guest kicks, no more than one of them waits where the device is slow to read. */
 static void pass_on(struct vpci_kick *k)
 {
-	vpci_notify(&k->v->bus, k->area, k->index, 2);
+	k->owed = k->v->fn->ops->is_clogged(k->v->fn);
+	if (k->owed)
+		k->v->kicks_owed = true;
+	else
+		vpci_notify(&k->v->bus, k->area, k->index, 2);
+}
+
+void vpci_kick_room(struct vpci *v)
+{
+	if (!v->kicks_owed)
+		return;
+	v->kicks_owed = false;
+	for (unsigned int i = 0; i < VPCI_KICK_BUCKETS; i++)
+		for (struct vpci_kick *k = v->kicks[i]; k; k = k->next)
+			if (k->owed)
+				pass_on(k);
 }
 
 static void kicked(struct tvq_watch *w, int events)

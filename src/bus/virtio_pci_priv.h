@@ -97,6 +97,7 @@ struct vpci {
 	uint32_t n_msis, cap_msis, *free_msis, n_free_msis, msi_cookie;
 
 	struct vpci_kick *kicks[VPCI_KICK_BUCKETS];
+	bool kicks_owed;
 	unsigned int watches; /* that have not stopped yet: of interrupts and kicks */
 
 	struct vpci_space *spaces; /* by asid */
@@ -126,6 +127,7 @@ bool vpci_msi_write(struct vpci *v, uint64_t addr, const void *buf, uint64_t len
 
 /* virtio_pci_kick.c */
 void vpci_notify(struct tvq_bus *b, uint64_t area, uint32_t value, unsigned int width);
+void vpci_kick_room(struct vpci *v);
 int vpci_notify_fd(struct tvq_bus *b, uint64_t area, uint16_t queue_index, int fd,
 		   struct tvq_done *done);
 void vpci_kick_stop(struct vpci *v);

@@ -38,9 +38,14 @@
 
 #include "bus_error.h"
 
-#define BUCKETS 1024
+#define BUCKETS	  1024
 /* From here on a mapping takes long to take down (bytes; some milliseconds). */
-#define LARGE	(16u << 20)
+#define LARGE	  (16u << 20)
+/*
+ * Bytes of all mappings together. A file without content costs a peer nothing, and a process has 2^47
+ * bytes of addresses: where they are used up, nothing works any more.
+ */
+#define MAX_BYTES (1ull << 46)
 
 /* What is mapped. Compared as bytes: no padding, zeroed where a member has no meaning. */
 struct key {
@@ -67,6 +72,7 @@ struct file_mapping {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct file_mapping *buckets[BUCKETS];
 static unsigned int living;
+static uint64_t living_bytes;
 
 static struct file_mapping **bucket_of(const struct key *k)
 {
@@ -103,6 +109,9 @@ static void take_down(struct tvq_job *j)
 		(struct file_mapping *)((char *)j - offsetof(struct file_mapping, end));
 
 	munmap(f->base, f->size);
+	pthread_mutex_lock(&lock);
+	living_bytes -= f->size; /* not before: its addresses are in use up to here */
+	pthread_mutex_unlock(&lock);
 	free(f);
 }
 
@@ -142,6 +151,9 @@ static struct file_mapping *new_mapping(int fd, uint64_t offset, size_t size, bo
 	*err = -ENOMEM;
 	if (!f)
 		return NULL;
+	*err = -ENOSPC;
+	if (size > MAX_BYTES - living_bytes)
+		goto free_mapping;
 	base = mmap(NULL, size, prot, flags | MAP_NORESERVE, fd, (off_t)offset);
 	if (base == MAP_FAILED) {
 		*err = -errno;
@@ -151,6 +163,7 @@ static struct file_mapping *new_mapping(int fd, uint64_t offset, size_t size, bo
 	madvise(base, size, MADV_DONTDUMP);
 	madvise(base, size, MADV_DONTFORK);
 	f->slot = tvq_bus_slot_set(base, size, prot, &f->m.lost);
+	*err = -ENOMEM;
 	if (!f->slot)
 		goto unmap;
 	f->m.put = file_mapping_put;
@@ -158,6 +171,7 @@ static struct file_mapping *new_mapping(int fd, uint64_t offset, size_t size, bo
 	f->base = base;
 	f->size = size;
 	living++;
+	living_bytes += size;
 	*err = 0;
 	return f;
 

@@ -51,8 +51,9 @@ struct tvq_space {
 	struct tvq_dma_user *users;
 	struct tvq_dma_user *cursor; /* the next user to ask, while they are asked */
 	struct retired gathering, draining;
-	uint32_t owed;	/* answers that the round waits for; 0: no round */
-	bool advancing; /* advance() is on the stack */
+	uint64_t retired_bytes; /* of their tables */
+	uint32_t owed;		/* answers that the round waits for; 0: no round */
+	bool advancing;		/* advance() is on the stack */
 };
 
 static const struct tvq_dma_table empty_table;
@@ -187,6 +188,7 @@ static void release_drained(struct tvq_space *s)
 	while (h) {
 		struct held_table *next = h->next;
 
+		s->retired_bytes -= held_size(h->t.n);
 		free_held(s, h);
 		h = next;
 	}
@@ -260,6 +262,7 @@ static void retire(struct tvq_space *s, struct held_table *h, struct tvq_dma_don
 	if (h) {
 		h->next = g->tables;
 		g->tables = h;
+		s->retired_bytes += held_size(h->t.n);
 	}
 	if (done) {
 		done->next = NULL;
@@ -445,6 +448,16 @@ int tvq_space_unmap_all(struct tvq_space *s, struct tvq_dma_done *done)
 		return remove_regions(s, 0, s->held->t.n, done);
 	retire(s, NULL, done);
 	return 0;
+}
+
+uint64_t tvq_space_retired(const struct tvq_space *s)
+{
+	return s->retired_bytes;
+}
+
+void tvq_space_settle(struct tvq_space *s, struct tvq_dma_done *done)
+{
+	retire(s, NULL, done);
 }
 
 int tvq_space_set_log(struct tvq_space *s, const struct tvq_dma_log *log, struct tvq_dma_done *done)

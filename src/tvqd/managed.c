@@ -13,8 +13,6 @@
 #include "mgmt.h"
 #include "tvqd.h"
 
-_Static_assert(TVQ_VIRTIO_PCI_ERR_LEN <= TVQD_ERR_LEN, "its sentence fits");
-
 static void gone(void *ctx, const char *why)
 {
 	struct tvqd *d = ctx;
@@ -35,13 +33,20 @@ static void gone(void *ctx, const char *why)
 static int managed_start(struct tvqd *d, char *err)
 {
 	uint64_t end = tvq_os_host.now() + PATIENCE_NS;
+	char why[TVQ_VIRTIO_PCI_ERR_LEN];
 
-	while (!(d->bus = tvq_vfio_user_bus(d->loop, d->cfg.socket, err))) {
-		if (tvq_os_host.now() >= end)
-			return -EIO;
-		usleep(PAUSE_US);
+	while (!(d->bus = tvq_vfio_user_bus(d->loop, d->cfg.socket, why))) {
+		if (tvq_os_host.now() < end) {
+			usleep(PAUSE_US);
+			continue;
+		}
+		snprintf(err, TVQD_ERR_LEN,
+			 "--manage: %s; does tvqd --serve run there, without another client?", why);
+		return -EIO;
 	}
 	tvq_vfio_user_bus_gone(d->bus, gone, d);
+	tvq_log(&tvq_os_host, TVQ_LOG_INFO, "%s is the device that is served at %s", TVQD_MGMT0,
+		d->cfg.socket);
 	return 0;
 }
 

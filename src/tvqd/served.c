@@ -14,8 +14,6 @@
 #include "mgmt.h"
 #include "tvqd.h"
 
-_Static_assert(TVQ_VFIO_USER_ERR_LEN <= TVQD_ERR_LEN, "its sentence fits");
-
 /* How long the socket of a daemon that was killed may outlive it. */
 #define PATIENCE_NS 2000000000ull
 #define PAUSE_US    200000
@@ -32,14 +30,22 @@ static int served_start(struct tvqd *d, char *err)
 			.msi_page = d->cfg.pci_msi_page,
 		},
 	};
+	char why[TVQ_VFIO_USER_ERR_LEN];
+	struct tvq_pci *pci;
 
 	tvqd_mgmt_cfg(d, &cfg.pci.mgmt);
-	while (!(d->vfio_user = tvq_vfio_user_new(&cfg, err))) {
-		if (tvq_os_host.now() >= end || !tvqd_answers(cfg.path))
-			return -EIO;
-		usleep(PAUSE_US);
+	while (!(d->vfio_user = tvq_vfio_user_new(&cfg, why))) {
+		if (tvq_os_host.now() < end && tvqd_answers(cfg.path)) {
+			usleep(PAUSE_US);
+			continue;
+		}
+		snprintf(err, TVQD_ERR_LEN, "--serve: %s", why);
+		return -EIO;
 	}
-	d->device = tvq_pci_device(tvq_vfio_user_pci(d->vfio_user));
+	pci = tvq_vfio_user_pci(d->vfio_user);
+	d->device = tvq_pci_device(pci);
+	tvq_log(&tvq_os_host, TVQ_LOG_INFO, "%s is served at %s, with %u interrupt vectors",
+		TVQD_MGMT0, cfg.path, tvq_pci_vectors(pci));
 	return 0;
 }
 
@@ -98,7 +104,7 @@ static void served_show(const struct tvqd *d, struct json_object *o)
 const struct tvqd_where tvqd_served = {
 	.role = TVQD_OWNER,
 	.owner = "tvqd",
-	.to_delete = "the vfio-user client has to delete it first",
+	.to_delete = "the vfio-user client has to delete it, or the next one resets mgmt0",
 	.start = served_start,
 	.stop = served_stop,
 	.refuse = served_refuse,

@@ -214,6 +214,10 @@ void vfu_done(struct vfu_conn *c, int err)
 	drop_fds(c);
 	if (!c->req.no_reply)
 		send_reply(c, err);
+	if (c->refuse)
+		vfu_close(c, TVQ_LOG_ERR, NULL);
+	else if (c->req.command == VU_VERSION && c->req.version.max_data >= VFU_WRITE_DATA)
+		vfu_out_open(&c->s->out); /* not before the reply */
 	c->cmd = NULL;
 	if (c->closing || c->flushing)
 		return;
@@ -227,6 +231,9 @@ static void too_late(struct tvq_timer *t)
 
 	if (c->flushing) {
 		vfu_broke(c, "the client does not read its replies");
+	} else if (c->s->irqs.done) {
+		/* A worker may still use what is to be let go: no answer would be true. */
+		set_timer(c, VFU_ANSWER_NS);
 	} else if (c->busy) {
 		c->waits_reset = false;
 		vfu_dma_give_up(c->s);
@@ -246,7 +253,8 @@ int vfu_handle_version(struct vfu_conn *c, const struct vfu_req *req)
 	struct vu_version v = { .major = VU_MAJOR, .minor = VU_MINOR };
 	int n;
 
-	if (req->version.major != VU_MAJOR)
+	c->refuse = req->version.major != VU_MAJOR;
+	if (c->refuse)
 		return vfu_no(c, -EPROTONOSUPPORT, "another major version than 0");
 	memcpy(c->reply.bytes, &v, sizeof(v));
 	n = snprintf((char *)c->reply.bytes + sizeof(v), sizeof(c->reply.bytes) - sizeof(v),
@@ -278,6 +286,8 @@ static void handle(struct vfu_conn *c)
 	c->s->messages++;
 	c->got = 0;
 	if (reply) {
+		/* It may have come in pieces, of which the first one began a wait. */
+		tvq_timer_clear(c->s->exec, &c->timer);
 		if (c->n_fds)
 			vfu_broke(c, "descriptors with a reply");
 		else
@@ -300,13 +310,6 @@ static void handle(struct vfu_conn *c)
 	err = c->cmd->handle(c, &c->req);
 	if (err != VFU_LATER)
 		vfu_done(c, err);
-	if (c->req.command != VU_VERSION)
-		return;
-	/* Not before the reply. */
-	if (c->agreed)
-		vfu_out_open(&c->s->out);
-	else
-		vfu_close(c, TVQ_LOG_ERR, NULL);
 }
 
 /* Handles what is there, and no more than a turn's share of it. */
@@ -319,7 +322,8 @@ static void pump(struct vfu_conn *c)
 	c->pumping = true;
 	while (n < VFU_MESSAGES_PER_TURN && !c->busy && read_message(c)) {
 		handle(c);
-		n++;
+		/* A change of a large table takes as long as many messages. */
+		n += 1 + c->s->dma.regions / VFU_REGIONS_PER_MESSAGE;
 	}
 	c->pumping = false;
 	if (c->closing || c->busy)
@@ -368,8 +372,9 @@ bool vfu_conn_ends(const struct vfu_conn *c)
 
 /* The end. */
 
-static void conn_free(struct vfu_conn *c)
+static void conn_free(struct tvq_msg *m)
 {
+	struct vfu_conn *c = vfu_container(m, struct vfu_conn, bye);
 	struct tvq_vfio_user *s = c->s;
 
 	drop_fds(c);
@@ -391,7 +396,10 @@ void vfu_left(struct vfu_conn *c)
 		c->again_posted = false;
 		vfu_left(c);
 	} else if (!c->s->dma.unmaps) {
-		conn_free(c);
+		/* In a turn of its own: nobody on the stack knows it then. */
+		c->tearing = false;
+		c->bye.fn = conn_free;
+		tvq_exec_post(c->s->exec, &c->bye);
 	}
 }
 

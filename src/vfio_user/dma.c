@@ -11,10 +11,7 @@
  * An unmap is answered when nothing can touch the memory any more, but after 4 s at the latest: then
  * with an error, and the pages stay until the I/O that uses them ends.
  *
- * A client that goes takes its memory along, and the queues in it pause. The next one maps it again,
- * piece by piece; a queue whose rings are there again while its buffers are not would break. So what
- * the new client maps in a space is held back until all that was mapped before is there again, or
- * the device is reset.
+ * What a client maps may have to be held back: hold.c.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -40,14 +37,6 @@ struct vfu_unmap {
 		struct vfu_unmap *all;
 	} one[];
 };
-
-static const struct tvq_dma_table *table_of(const struct vfu_space *sp)
-{
-	struct tvq_dma_view v;
-
-	tvq_dma_view_refresh(&v, sp->space);
-	return v.table;
-}
 
 /* Spaces. */
 
@@ -92,29 +81,8 @@ uint32_t vfu_dma_used_spaces(const struct tvq_vfio_user *s)
 	uint32_t n = 0;
 
 	for (const struct vfu_space *sp = s->dma.spaces; sp; sp = sp->next)
-		n += table_of(sp)->n || sp->n_held;
+		n += vfu_table(sp)->n || sp->n_held;
 	return n;
-}
-
-static void put_held(struct vfu_space *sp, uint32_t first, uint32_t n)
-{
-	if (!n)
-		return;
-	for (uint32_t i = first; i < first + n; i++) {
-		if (sp->held[i].mapping)
-			sp->held[i].mapping->put(sp->held[i].mapping);
-	}
-	memmove(sp->held + first, sp->held + first + n,
-		(sp->n_held - first - n) * sizeof(*sp->held));
-	sp->n_held -= n;
-}
-
-static void forget_missing(struct vfu_space *sp)
-{
-	free(sp->missing);
-	sp->missing = NULL;
-	sp->n_missing = 0;
-	sp->missing_bytes = 0;
 }
 
 void vfu_dma_fini(struct tvq_vfio_user *s)
@@ -123,149 +91,13 @@ void vfu_dma_fini(struct tvq_vfio_user *s)
 		struct vfu_space *sp = s->dma.spaces;
 
 		s->dma.spaces = sp->next;
-		forget_missing(sp);
+		vfu_forget_missing(sp);
 		free(sp->held);
 		tvq_space_put(sp->space);
 		free(sp);
 	}
 	for (unsigned int i = 0; i < 256; i++)
 		free(s->dma.page[i]);
-}
-
-/* Holding back. */
-
-/* Bytes of a range that belong to the missing ones. */
-static uint64_t missing_in(const struct vfu_space *sp, uint64_t iova, uint64_t len)
-{
-	uint32_t lo = 0, hi = sp->n_missing;
-	uint64_t sum = 0;
-
-	while (lo < hi) { /* the first one that ends after iova */
-		uint32_t mid = lo + (hi - lo) / 2;
-
-		if (sp->missing[mid].iova + sp->missing[mid].len <= iova)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	for (; lo < sp->n_missing && sp->missing[lo].iova < iova + len; lo++) {
-		const struct vfu_range *m = &sp->missing[lo];
-		uint64_t from = m->iova > iova ? m->iova : iova;
-		uint64_t to = m->iova + m->len < iova + len ? m->iova + m->len : iova + len;
-
-		sum += to - from;
-	}
-	return sum;
-}
-
-/* The place of a region that starts at iova among the held ones. */
-static uint32_t held_place(const struct vfu_space *sp, uint64_t iova)
-{
-	uint32_t lo = 0, hi = sp->n_held;
-
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo) / 2;
-
-		if (sp->held[mid].iova < iova)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
-/* Publishes what is held; it is not any more then, also where that fails. */
-static int publish(struct vfu_space *sp)
-{
-	int err = tvq_space_map(sp->space, sp->held, sp->n_held);
-
-	free(sp->held);
-	sp->held = NULL;
-	sp->n_held = sp->cap_held = 0;
-	forget_missing(sp);
-	return err;
-}
-
-/* Takes over the region's mapping, also when it fails. */
-static int hold(struct vfu_space *sp, const struct tvq_region *r)
-{
-	uint32_t at = held_place(sp, r->iova);
-	int err = -EEXIST;
-
-	if (at && r->iova - sp->held[at - 1].iova < sp->held[at - 1].len)
-		goto put;
-	if (at < sp->n_held && sp->held[at].iova - r->iova < r->len)
-		goto put;
-	if (sp->n_held == sp->cap_held) {
-		uint32_t cap = sp->cap_held ? 2 * sp->cap_held : 16;
-		struct tvq_region *held = realloc(sp->held, cap * sizeof(*held));
-
-		err = -ENOMEM;
-		if (!held)
-			goto put;
-		sp->held = held;
-		sp->cap_held = cap;
-	}
-	memmove(sp->held + at + 1, sp->held + at, (sp->n_held - at) * sizeof(*sp->held));
-	sp->held[at] = *r;
-	sp->n_held++;
-	sp->missing_bytes -= missing_in(sp, r->iova, r->len);
-	return sp->missing_bytes ? 0 : publish(sp);
-
-put:
-	if (r->mapping)
-		r->mapping->put(r->mapping);
-	return err;
-}
-
-/* What of the held ones lies in a range that cuts none. */
-static void unhold(struct vfu_space *sp, uint64_t iova, uint64_t len)
-{
-	uint32_t first = held_place(sp, iova), n = 0;
-
-	while (first + n < sp->n_held && sp->held[first + n].iova - iova < len) {
-		const struct tvq_region *r = &sp->held[first + n++];
-
-		sp->missing_bytes += missing_in(sp, r->iova, r->len);
-	}
-	put_held(sp, first, n);
-}
-
-void vfu_dma_release(struct tvq_vfio_user *s)
-{
-	for (struct vfu_space *sp = s->dma.spaces; sp; sp = sp->next) {
-		uint32_t n = sp->n_held;
-
-		if (!sp->missing || !publish(sp))
-			continue;
-		s->dma.regions -= n;
-		if (s->conn)
-			vfu_close(s->conn, TVQ_LOG_ERR, "no memory for its memory regions");
-	}
-}
-
-/* What is mapped now will be missing. Without memory for the list, nothing is held back. */
-static void remember(struct vfu_space *sp)
-{
-	const struct tvq_dma_table *t = table_of(sp);
-	uint32_t n = 0;
-
-	if (sp->missing || !t->n)
-		return;
-	sp->missing = calloc(t->n, sizeof(*sp->missing));
-	if (!sp->missing)
-		return;
-	for (uint32_t i = 0; i < t->n; i++) {
-		const struct tvq_region *r = &t->r[i];
-		struct vfu_range *last = n ? &sp->missing[n - 1] : NULL;
-
-		if (last && last->iova + last->len == r->iova)
-			last->len += r->len;
-		else
-			sp->missing[n++] = (struct vfu_range){ r->iova, r->len };
-		sp->missing_bytes += r->len;
-	}
-	sp->n_missing = n;
 }
 
 /* DMA_MAP. */
@@ -306,6 +138,15 @@ static int map_file(int fd, const struct vfu_req *req, struct tvq_region *r)
 	return tvq_mapping_fd(fd, offset, req->map.size, writable, &r->mapping, &r->va);
 }
 
+static void say_held(struct vfu_conn *c)
+{
+	if (c->s->dma.said_held)
+		return;
+	c->s->dma.said_held = true;
+	vfu_log(c, TVQ_LOG_INFO,
+		"queues wait until all memory of the last client is mapped again, or for a reset");
+}
+
 static int make_region(struct vfu_conn *c, const struct vfu_req *req, struct tvq_region *r)
 {
 	int fd = c->n_fds ? c->fds[0] : -1, err;
@@ -322,29 +163,24 @@ static int make_region(struct vfu_conn *c, const struct vfu_req *req, struct tvq
 	if (tvq_mapping_count() >= VFU_MAX_MAPPINGS)
 		return vfu_no(c, -ENOSPC, "this process has mapped as many regions as it may");
 	err = map_file(fd, req, r);
+	if (err == -ENOSPC)
+		return vfu_no(c, err, "its memory and what is mapped would be more than 64 TiB");
 	return err == -ENXIO ? vfu_no(c, err, "the region is larger than its file") : err;
 }
 
-int vfu_handle_map(struct vfu_conn *c, const struct vfu_req *req)
+static int map_region(struct vfu_conn *c, struct vfu_space *sp, const struct vfu_req *req)
 {
 	struct vfu_dma *d = &c->s->dma;
-	struct vfu_space *sp;
 	struct tvq_region r;
 	uint32_t n_held;
-	int err;
+	int err = make_region(c, req, &r);
 
-	if (req->map.size > SPACE_SIZE - req->map.addr % SPACE_SIZE)
-		return vfu_no(c, -EINVAL, "a range that crosses a multiple of 2^48");
-	if (d->regions >= d->max_regions)
-		return vfu_no(c, -ENOSPC, "more regions than max_dma_maps");
-	sp = get_space(c->s, (uint32_t)(req->map.addr >> VU_SPACE_SHIFT));
-	if (!sp)
-		return -ENOMEM;
-	err = make_region(c, req, &r);
 	if (err)
 		return err;
+	if (sp->missing)
+		say_held(c);
 	n_held = sp->n_held;
-	err = sp->missing ? hold(sp, &r) : tvq_space_map(sp->space, &r, 1);
+	err = sp->missing ? vfu_hold(sp, &r) : tvq_space_map(sp->space, &r, 1);
 	if (!err) {
 		d->regions++;
 		return 0;
@@ -356,7 +192,16 @@ int vfu_handle_map(struct vfu_conn *c, const struct vfu_req *req)
 	return err == -EEXIST ? vfu_no(c, err, "it overlaps what is mapped") : err;
 }
 
-/* DMA_UNMAP, and the end. */
+/* Memory that goes, and what waits for it. */
+
+/* An unmap is over. A map that waited for tables to go begins anew. */
+static void waited_for(struct vfu_conn *c)
+{
+	int err = c->req.command == VU_DMA_MAP ? vfu_handle_map(c, &c->req) : 0;
+
+	if (err != VFU_LATER)
+		vfu_done(c, err);
+}
 
 static void unmap_put(struct vfu_unmap *u)
 {
@@ -369,7 +214,7 @@ static void unmap_put(struct vfu_unmap *u)
 	s->dma.unmaps--;
 	if (waited) {
 		s->dma.waits = NULL;
-		vfu_done(s->conn, 0);
+		waited_for(s->conn);
 	} else if (s->conn) {
 		vfu_left(s->conn);
 	}
@@ -403,16 +248,45 @@ static struct tvq_dma_done *unmap_next(struct vfu_unmap *u)
 	return &one->done;
 }
 
-static void unmap_all(struct vfu_unmap *u)
+/* Begins to wait, for what u has been given; the last use of u. */
+static int wait_for(struct vfu_unmap *u)
 {
-	struct tvq_vfio_user *s = u->s;
+	u->s->dma.waits = u;
+	unmap_put(u);
+	return VFU_LATER;
+}
 
+int vfu_handle_map(struct vfu_conn *c, const struct vfu_req *req)
+{
+	struct vfu_dma *d = &c->s->dma;
+	struct vfu_unmap *u;
+	struct vfu_space *sp;
+
+	if (req->map.size > SPACE_SIZE - req->map.addr % SPACE_SIZE)
+		return vfu_no(c, -EINVAL, "a range that crosses a multiple of 2^48");
+	if (d->regions >= d->max_regions)
+		return vfu_no(c, -ENOSPC, "more regions than max_dma_maps");
+	sp = get_space(c->s, (uint32_t)(req->map.addr >> VU_SPACE_SHIFT));
+	if (!sp)
+		return -ENOMEM;
+	if (tvq_space_retired(sp->space) < VFU_MAX_RETIRED)
+		return map_region(c, sp, req);
+	u = unmap_new(c->s, 1);
+	if (!u)
+		return -ENOMEM;
+	tvq_space_settle(sp->space, unmap_next(u));
+	return wait_for(u);
+}
+
+/* DMA_UNMAP, and the end. */
+
+/* u NULL: nobody waits. */
+static void unmap_all(struct tvq_vfio_user *s, struct vfu_unmap *u)
+{
 	for (struct vfu_space *sp = s->dma.spaces; sp; sp = sp->next) {
-		for (uint32_t i = 0; i < sp->n_held; i++)
-			sp->missing_bytes += missing_in(sp, sp->held[i].iova, sp->held[i].len);
-		put_held(sp, 0, sp->n_held);
-		if (table_of(sp)->n)
-			tvq_space_unmap_all(sp->space, unmap_next(u));
+		vfu_unhold(sp, 0, SPACE_SIZE);
+		if (vfu_table(sp)->n)
+			tvq_space_unmap_all(sp->space, u ? unmap_next(u) : NULL);
 	}
 	s->dma.regions = 0;
 }
@@ -456,18 +330,18 @@ static uint64_t bytes_in(const struct tvq_region *r, uint32_t n, uint64_t iova, 
 static int unmap_part(struct vfu_unmap *u, struct vfu_space *sp, uint64_t iova, uint64_t len,
 		      uint64_t *bytes)
 {
-	const struct tvq_dma_table *t = table_of(sp);
+	const struct tvq_dma_table *t = vfu_table(sp);
 	uint32_t before = t->n + sp->n_held;
 	int err = 0;
 
 	*bytes += bytes_in(t->r, t->n, iova, len) + bytes_in(sp->held, sp->n_held, iova, len);
-	unhold(sp, iova, len);
+	vfu_unhold(sp, iova, len);
 	if (t->n) {
 		err = tvq_space_unmap(sp->space, iova, len, unmap_next(u));
 		if (err)
 			u->out--; /* it is not called */
 	}
-	u->s->dma.regions -= before - (table_of(sp)->n + sp->n_held);
+	u->s->dma.regions -= before - (vfu_table(sp)->n + sp->n_held);
 	return err == -ENOENT ? 0 : err;
 }
 
@@ -477,7 +351,7 @@ static int unmap_range(struct vfu_unmap *u, uint64_t addr, uint64_t size, uint64
 	int err = 0;
 
 	for (struct vfu_space *sp = u->s->dma.spaces; sp; sp = sp->next) {
-		const struct tvq_dma_table *t = table_of(sp);
+		const struct tvq_dma_table *t = vfu_table(sp);
 
 		if (part_of(sp, addr, size, &iova, &len) &&
 		    (cuts(t->r, t->n, iova, len) || cuts(sp->held, sp->n_held, iova, len)))
@@ -509,7 +383,7 @@ int vfu_handle_unmap(struct vfu_conn *c, const struct vfu_req *req)
 	if (!u)
 		return -ENOMEM;
 	if (req->unmap.all)
-		unmap_all(u);
+		unmap_all(s, u);
 	else
 		err = unmap_range(u, req->unmap.addr, req->unmap.size, &reply.size);
 	if (err) {
@@ -518,9 +392,7 @@ int vfu_handle_unmap(struct vfu_conn *c, const struct vfu_req *req)
 	}
 	memcpy(c->reply.bytes, &reply, sizeof(reply));
 	c->reply_size = sizeof(reply);
-	s->dma.waits = u;
-	unmap_put(u);
-	return VFU_LATER;
+	return wait_for(u);
 }
 
 void vfu_dma_give_up(struct tvq_vfio_user *s)
@@ -532,18 +404,13 @@ void vfu_dma_close(struct tvq_vfio_user *s)
 {
 	struct vfu_unmap *u = unmap_new(s, vfu_dma_used_spaces(s));
 
-	s->dma.said_unreachable = false;
-	for (struct vfu_space *sp = s->dma.spaces; sp; sp = sp->next) {
-		remember(sp);
-		if (!u)
-			tvq_space_unmap_all(sp->space, NULL);
-	}
-	if (!u) {
-		/* Nobody waits then; the spaces live on. */
-		s->dma.regions = 0;
+	s->dma.said_unreachable = s->dma.said_held = false;
+	for (struct vfu_space *sp = s->dma.spaces; sp; sp = sp->next)
+		vfu_remember(sp);
+	unmap_all(s, u);
+	/* Without memory nobody waits; the spaces live on. */
+	if (u)
+		unmap_put(u);
+	else
 		vfu_left(s->conn);
-		return;
-	}
-	unmap_all(u);
-	unmap_put(u);
 }

@@ -38,23 +38,25 @@
 #include "vfio_user/proto.h"
 #include "vfio_user/server.h"
 
-#define VFU_MSEC	      1000000ull
+#define VFU_MSEC		1000000ull
 /* QEMU gives up after 5 s. */
-#define VFU_ANSWER_NS	      (4000 * VFU_MSEC)
+#define VFU_ANSWER_NS		(4000 * VFU_MSEC)
 /* How long a connection may stay without a first message, with half a one, or with a reply that it
  * does not read. */
-#define VFU_HALF_OPEN_NS      (10000 * VFU_MSEC)
-#define VFU_ACCEPT_RETRY_NS   (1000 * VFU_MSEC)
+#define VFU_HALF_OPEN_NS	(10000 * VFU_MSEC)
+#define VFU_ACCEPT_RETRY_NS	(1000 * VFU_MSEC)
 /* Lines of log that one server may write at once, and how long it takes to earn another: a client
  * can make as many failures as it likes, and fill a disk with them. */
-#define VFU_LOG_BURST	      20
-#define VFU_LOG_EVERY_NS      (5000 * VFU_MSEC)
+#define VFU_LOG_BURST		20
+#define VFU_LOG_EVERY_NS	(5000 * VFU_MSEC)
 /* Messages handled in one turn of the executor. */
-#define VFU_MESSAGES_PER_TURN 16
+#define VFU_MESSAGES_PER_TURN	16
+#define VFU_REGIONS_PER_MESSAGE 4096
 /* DMA writes that the client has not answered yet. */
-#define VFU_MAX_WRITES	      64
+#define VFU_MAX_WRITES		64
 /* A DMA write of four bytes. */
-#define VFU_WRITE_BYTES	      (sizeof(struct vu_hdr) + sizeof(struct vu_dma_rw) + 4)
+#define VFU_WRITE_DATA		4
+#define VFU_WRITE_BYTES		(sizeof(struct vu_hdr) + sizeof(struct vu_dma_rw) + VFU_WRITE_DATA)
 
 /*
  * Regions that all clients of this process have mapped. The kernel gives a process 65530 mappings by
@@ -62,6 +64,8 @@
  */
 #define VFU_MAX_MAPPINGS    49152
 #define VFU_DEFAULT_REGIONS 65535
+/* Bytes of replaced tables of a space; with more a DMA_MAP waits until they are released. */
+#define VFU_MAX_RETIRED	    (16u << 20)
 #define VFU_SPACES	    65536
 
 /* vfu_cmd.handle: vfu_done() will be called. */
@@ -192,16 +196,14 @@ struct vfu_dma {
 	struct vfu_space **page[256]; /* by asid: 256 of 256 */
 	struct vfu_space *spaces;
 	uint32_t regions, max_regions;
-	bool said_unreachable;	 /* on this connection */
-	unsigned int unmaps;	 /* under way */
-	struct vfu_unmap *waits; /* the one that the connection waits for */
+	bool said_unreachable, said_held; /* on this connection */
+	unsigned int unmaps;		  /* under way */
+	struct vfu_unmap *waits;	  /* the one that the connection waits for */
 	bool closing;
 };
 
 /* Space k, with a reference, made where it is new; NULL: no memory, or no such space. */
 struct tvq_space *vfu_dma_space(struct tvq_vfio_user *s, uint32_t asid);
-/* The device has been reset: what was held back is published. */
-void vfu_dma_release(struct tvq_vfio_user *s);
 /* The client has gone: its memory goes. vfu_left() is called when it has. */
 void vfu_dma_close(struct tvq_vfio_user *s);
 /* Spaces that have regions. */
@@ -212,6 +214,24 @@ int vfu_handle_map(struct vfu_conn *c, const struct vfu_req *req);
 int vfu_handle_unmap(struct vfu_conn *c, const struct vfu_req *req);
 /* The message is answered already: whoever waits for the unmap does not any more. */
 void vfu_dma_give_up(struct tvq_vfio_user *s);
+
+/* ---- hold.c ---- */
+
+/* What is published in a space; valid until it changes. */
+const struct tvq_dma_table *vfu_table(const struct vfu_space *sp);
+/*
+ * Holds a region back, in a space where something is missing; publishes what is held where nothing is
+ * any more. Takes over the region's mapping, also when it fails: -EEXIST, -ENOMEM; where publishing
+ * fails nothing is held any more.
+ */
+int vfu_hold(struct vfu_space *sp, const struct tvq_region *r);
+/* Lets go what is held in a range that cuts none. */
+void vfu_unhold(struct vfu_space *sp, uint64_t iova, uint64_t len);
+/* What is published now will be missing, unless something is missing already. */
+void vfu_remember(struct vfu_space *sp);
+void vfu_forget_missing(struct vfu_space *sp);
+/* The device has been reset: what was held back is published. */
+void vfu_dma_release(struct tvq_vfio_user *s);
 
 /* ---- device.c ---- */
 
@@ -242,6 +262,7 @@ struct vfu_conn {
 	unsigned int n_fds;
 
 	bool agreed; /* on the version */
+	bool refuse; /* it cannot be: closed with the reply */
 	/* The message under way. */
 	bool busy, flushing;
 	bool waits_reset;

@@ -99,7 +99,7 @@ static bool skip_word(struct reader *r, const char *word)
 {
 	size_t len = strlen(word);
 
-	if ((size_t)(r->end - r->p) < len || memcmp(r->p, word, len))
+	if ((size_t)(r->end - r->p) < len || memcmp(r->p, word, len) != 0)
 		return false;
 	r->p += len;
 	return true;
@@ -197,7 +197,7 @@ static bool number_taken(struct member *m, struct reader *r, const char *key, si
 	for (unsigned int i = 0; i < nm->n; i++) {
 		struct vfu_json_number *num = &nm->num[i];
 
-		if (strlen(num->key) != len || memcmp(num->key, key, len))
+		if (strlen(num->key) != len || memcmp(num->key, key, len) != 0)
 			continue;
 		num->found = true;
 		return take_u64(r, &num->value);
@@ -209,7 +209,7 @@ static bool object_taken(struct member *m, struct reader *r, const char *key, si
 {
 	struct object_member *om = (struct object_member *)m;
 
-	if (strlen(om->name) == len && !memcmp(om->name, key, len))
+	if (strlen(om->name) == len && memcmp(om->name, key, len) == 0)
 		return take_object(r, &om->inner.m);
 	return skip_value(r);
 }

@@ -98,7 +98,7 @@ static int write_msi(struct vfu_out *o, const struct vfu_msi *m)
 	struct {
 		struct vu_hdr h;
 		struct vu_dma_rw rw;
-		uint8_t data[4];
+		uint8_t data[VFU_WRITE_DATA];
 	} msg = {
 		.h = { .id = write_id(o, slot),
 		       .command = VU_DMA_WRITE,

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# The commands that README.md and docs/howto-vm-disks.md show can be typed as they stand there, in
-# that order, and say what they are said to say: commands.sh BUILD
+# The commands that README.md and the how-to guides show can be typed as they stand there, in that
+# order, and say what they are said to say: commands.sh BUILD
 #
-# Those for QEMU are left to the system tests, make's to check.sh. Files and sockets are in a folder
-# of the test's own instead of /tmp and /srv, and so is the control socket.
+# Those for QEMU and those in a guest are left to the system tests, make's to check.sh. Files and
+# sockets are in a folder of the test's own instead of /tmp and /srv, and so is the control socket.
 set -eu
 
 build=$(cd "${1:?usage: commands.sh BUILD}" && pwd)
@@ -29,7 +29,7 @@ stop() {
 
 start() {
 	stop
-	tvqd 2>"$tmp/log" &
+	tvqd "$@" 2>"$tmp/log" &
 	daemon=$!
 	for _ in {1..100}; do
 		! grep -q '^tvqd: ready' "$tmp/log" || return 0
@@ -48,6 +48,9 @@ fail() {
 	sed 's/^/    /' "$tmp/said"
 }
 
+# What is for the host: a document's part before the first heading that says otherwise.
+for_host() { sed '/^## .*In the guest/,$d' "$1"; }
+
 # What is indented, continued lines joined; then what is quoted in running text, but placeholders.
 shown() {
 	sed -n 's/^    //p' "$1" | sed -e ':more' -e '/\\$/N; s/ *\\\n */ /; t more'
@@ -58,6 +61,9 @@ try() {
 	local file=$1 line=$2
 	case $line in
 	'tvqd &' | 'build/bin/tvqd &') start ;;
+	'tvqd --serve '*' &')
+		read -r -a words <<<"$(here "$line")"
+		start "${words[@]:1:${#words[@]}-2}" ;;
 	qemu-system* | make* | kill*) return 0 ;;
 	*trace) timeout 1 tvqctl trace >"$tmp/said" 2>&1 || [ $? = 124 ] || fail "$file" "$line" ;;
 	*tvqctl\ * | truncate\ * | mkfs*)
@@ -69,8 +75,9 @@ try() {
 }
 
 mkdir "$tmp/images"
-for file in README.md docs/howto-vm-disks.md; do
-	shown "$file" >"$tmp/lines"
+for file in README.md docs/howto-*.md; do
+	for_host "$file" >"$tmp/document"
+	shown "$tmp/document" >"$tmp/lines"
 	while IFS= read -r line; do
 		try "$file" "$line"
 	done <"$tmp/lines"

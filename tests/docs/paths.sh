@@ -6,7 +6,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 
-documents=(README.md CONTRIBUTING.md docs/design.md docs/howto-vm-disks.md)
+documents=(README.md CONTRIBUTING.md docs/design.md docs/howto-vm-disks.md docs/howto-guest.md)
 seen=0 failed=0
 
 # fact WHAT COMMAND...: the command succeeds if it is there.
@@ -44,7 +44,7 @@ for document in "${documents[@]}"; do
 	done < <(quoted "$document" | sed -nE 's/^([a-z_0-9]+)\(\)$/\1/p')
 	while read -r target; do
 		fact "target $target" grep -qE "^$target:" Makefile
-	done < <(grep -oE '^ +make [a-z-]+' "$document" | awk '{ print $2 }')
+	done < <(grep -oE '^ +make [a-z][a-z-]*' "$document" | awk '{ print $2 }')
 done
 echo "$seen paths, links, functions and targets, $failed failed"
 [ "$failed" = 0 ] && [ "$seen" != 0 ]

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # One tvqd serves the management device over vfio-user and has the image; another one manages it and
-# presents a disk; an unmodified guest works on it. Then either daemon is killed under a guest: the
-# serving one goes on without the managing one, and the managing one says that the server is gone,
-# and ends. Argument: the ring format of the guest's disk and of the transport virtqueue.
+# presents a disk; an unmodified guest works on it. Then either daemon is killed under a guest. The
+# serving one goes on without the managing one, and so does the guest when there is a new one. The
+# managing one says that the server is gone, and ends. Argument: the ring format of the guest's disk
+# and of the transport virtqueue.
 #
 # run: split
 # run: packed
@@ -101,22 +102,30 @@ add_disk
 cat >"$tmp/writer" <<'GUEST'
 mount /dev/vda /mnt
 echo kept >/mnt/kept
-sync
-echo writing
+round=0
 while :; do
-	dd if=/mnt/random of=/mnt/junk bs=64k conv=fsync 2>/dev/null
+	cp /mnt/random /mnt/junk
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	cmp /mnt/random /mnt/junk || break
+	round=$((round + 1))
+	echo "round $round"
 done
 GUEST
-start_guest "$tmp/writer" --disk "$disk" --pidfile "$tmp/qemu.pid"
-wait_console "a guest writes" '^writing' 80
+start_guest "$tmp/writer" --disk "$disk,reconnect=1" --pidfile "$tmp/qemu.pid"
+wait_console "a guest writes" '^round 2$' 80
 check_says "its memory is mapped at the serving daemon" '^ *regions [1-9]' ctl mgmtdev show
 manager kill_tvqd
 check "the serving daemon lives" tvqd_alive
 check "and finds its client gone" wait_until 10 sh -c \
 	"'$tvqctl' --control '$control' mgmtdev show | grep -q 'connected false'"
-kill_guest
 start_manager
 check "the devices of the dead one went with its reset" no_devices
+round=$(grep -c '^round' "$console")
+add_disk
+wait_console "the guest goes on, its requests in flight are done again" "^round $((round + 3))$" 60
+kill_guest
+check "the device of the guest that was killed is removed" manager ctl dev del vda
 add_disk
 cat >"$tmp/reader" <<'GUEST'
 set -e

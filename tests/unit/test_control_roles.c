@@ -159,7 +159,7 @@ static void device_gets_the_volume_that_it_names(void **state)
 	lab_ok(&ls->serving, "{\"cmd\":\"dev show\",\"args\":{\"name\":\"1\"}}",
 	       "\"volume\":\"two\"");
 	lab_refused(&ls->serving, "{\"cmd\":\"volume del\",\"args\":{\"name\":\"two\"}}",
-		    "in use by device '1': the vfio-user client has to delete it first");
+		    "in use by device '1': the vfio-user client has to delete it");
 	lab_ok(&ls->managing, "{\"cmd\":\"dev config show\",\"args\":{\"name\":\"d\"}}",
 	       "\"capacity\":2048");
 	lab_ok(&ls->managing, "{\"cmd\":\"dev vstats show\",\"args\":{\"name\":\"d\"}}",
@@ -323,6 +323,7 @@ static void nobody_who_serves_is_said_with_the_path(void **state)
 	assert_false(lab_start(&ls->managing, "--manage", ls->manage, NULL));
 	assert_ended(&ls->managing, lab_wait(&ls->managing), 1);
 	assert_holds(ls->managing.log, ls->socket);
+	assert_holds(ls->managing.log, "does tvqd --serve run there");
 	assert_false(lab_exists(&ls->managing, "s.sock"));
 }
 
@@ -355,6 +356,19 @@ static void socket_that_is_served_already_is_refused(void **state)
 	lab_end(&second);
 	assert_true(lab_exists(&ls->serving, "mgmt0.sock"));
 	start_managing(ls);
+}
+
+static void file_in_the_place_of_the_socket_is_kept(void **state)
+{
+	struct roles *ls = *state;
+
+	lab_file(&ls->serving, "mgmt0.sock", 3);
+	assert_false(lab_start(&ls->serving, "--serve", ls->serve, NULL));
+	assert_ended(&ls->serving, lab_wait(&ls->serving), 1);
+	assert_holds(ls->serving.log, "--serve: ");
+	assert_holds(ls->serving.log, "is no socket");
+	assert_true(lab_exists(&ls->serving, "mgmt0.sock"));
+	assert_false(lab_exists(&ls->serving, "s.sock"));
 }
 
 static void stale_socket_of_a_killed_server_is_replaced(void **state)
@@ -440,6 +454,7 @@ int main(void)
 		unit_test_roles(nobody_who_serves_is_said_with_the_path),
 		unit_test_roles(server_that_speaks_no_vfio_user_is_given_up),
 		unit_test_roles(socket_that_is_served_already_is_refused),
+		unit_test_roles(file_in_the_place_of_the_socket_is_kept),
 		unit_test_roles(stale_socket_of_a_killed_server_is_replaced),
 		unit_test_roles(socket_that_is_about_to_go_is_waited_for),
 		unit_test_roles(every_kind_of_function_can_be_managed),

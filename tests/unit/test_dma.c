@@ -222,17 +222,20 @@ static void pieces_that_follow_each_other_in_memory_too_are_one(void **state)
 		region(0x2000, 0x1000, RW, NULL),
 		region(0x3000, 0x1000, TVQ_DMA_READ, NULL),
 		region(0x4000, 0x1000, RW, NULL), /* its memory is elsewhere */
-		region(0x6000, 0x1000, RW, NULL),
-		region(0x7000, 0x1000, RW, NULL), /* known, but without memory */
+		region(0x6000, 0x1000, RW, NULL), /* known, but without memory */
+		region(0x7000, 0x1000, RW, NULL),
 	};
 	struct tvq_region more = region(0x8000, 0x1000, RW, NULL);
+	struct user u = { .user.sync = user_sync };
+	const struct tvq_dma_table *older;
 	struct tvq_dma_view v;
 
 	(void)state;
 	r[3].va += 0x1000;
-	r[5].va = NULL;
+	r[4].va = NULL;
 	assert_int_equal(tvq_space_map(s, r, ARRAY_SIZE(r)), 0);
 	tvq_dma_view_refresh(&v, s);
+	older = v.table;
 	assert_ptr_equal(tvq_dma_ptr(&v, 0x1000, 0x2000, RW), memory + 0x1000);
 	assert_ptr_equal(tvq_dma_ptr(&v, 0x1fff, 2, RW), memory + 0x1fff);
 	assert_null(tvq_dma_ptr(&v, 0x1000, 0x2001, RW));
@@ -241,13 +244,20 @@ static void pieces_that_follow_each_other_in_memory_too_are_one(void **state)
 	assert_null(tvq_dma_ptr(&v, 0x4fff, 2, RW));
 	assert_null(tvq_dma_ptr(&v, 0x6fff, 2, RW));
 	assert_null(tvq_dma_ptr(&v, 0x7000, 0x1001, RW));
+	assert_null(tvq_dma_ptr(&v, 0x5fff, 2, RW));
 	assert_null(tvq_dma_ptr(&v, 0x1001, UINT64_MAX, RW));
-	/* A look-up that comes from an older table finds its neighbours in the newest. */
-	assert_non_null(tvq_dma_ptr(&v, 0x6000, 1, RW));
+	/* A view whose last region is one of an older table finds the neighbours in the newest. */
+	tvq_space_add_user(s, &u.user);
+	assert_non_null(tvq_dma_ptr(&v, 0x7000, 1, RW));
 	assert_int_equal(tvq_space_map(s, &more, 1), 0);
-	assert_non_null(tvq_dma_ptr(&v, 0x8000, 1, RW));
-	assert_null(tvq_dma_ptr(&v, 0x8fff, 2, RW));
+	assert_true(tvq_dma_view_advance(&v));
+	assert_ptr_equal(v.last, &older->r[5]);
+	assert_ptr_equal(tvq_dma_ptr(&v, 0x7800, 0x1000, RW), memory + 0x7800);
+	assert_non_null(tvq_dma_ptr(&v, 0x1000, 1, RW));
 	assert_ptr_equal(tvq_dma_ptr(&v, 0x1800, 0x1000, RW), memory + 0x1800);
+	assert_null(tvq_dma_ptr(&v, 0x8fff, 2, RW));
+	answer(&u, s);
+	tvq_space_del_user(s, &u.user);
 	end(s);
 }
 

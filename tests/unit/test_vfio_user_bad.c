@@ -23,11 +23,6 @@ static void is_closed(struct vl *w, uint64_t refused_before, const char *why)
 	vl_skipped += 60 * SECOND; /* lines of log are bounded, and earned by waiting */
 }
 
-static void bad_up(struct vl *w)
-{
-	vl_up(w, &(struct vl_cfg){ .time_factor = 1 });
-}
-
 static void bad_bytes(struct vl *w, bool hello, const void *buf, size_t len, const int *fds,
 		      unsigned int n, const char *why)
 {
@@ -89,7 +84,7 @@ static void a_message_that_is_too_short_or_too_long_closes(void **state)
 	struct vl w;
 
 	(void)state;
-	bad_up(&w);
+	vl_up(&w, NULL);
 	for (unsigned int i = 0; i < N_SIZES; i++) {
 		const struct sizes *s = &sizes[i];
 
@@ -133,7 +128,7 @@ static void a_header_that_is_none_closes(void **state)
 	struct vl w;
 
 	(void)state;
-	bad_up(&w);
+	vl_up(&w, NULL);
 	for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++)
 		bad_bytes(&w, true, &t[i].h, sizeof(t[i].h), NULL, 0, t[i].why);
 	good_again(&w);
@@ -145,7 +140,7 @@ static void a_client_that_goes_in_the_middle_of_a_message_is_counted(void **stat
 	struct vl w;
 
 	(void)state;
-	bad_up(&w);
+	vl_up(&w, NULL);
 	for (size_t len = 1; len <= sizeof(h); len += 15) {
 		vl_hello(&w);
 		vl_send_raw(&w, &h, len, NULL, 0);
@@ -162,7 +157,7 @@ static void the_version_a_second_time_closes(void **state)
 	struct vl w;
 
 	(void)state;
-	bad_up(&w);
+	vl_up(&w, NULL);
 	bad(&w, VU_VERSION, &v, sizeof(v), "agreed upon already");
 	good_again(&w);
 }
@@ -190,7 +185,7 @@ static void well_formed_messages_before_the_version_close(void **state)
 	struct vl w;
 
 	(void)state;
-	bad_up(&w);
+	vl_up(&w, NULL);
 	for (unsigned int i = 0; i < sizeof(m) / sizeof(m[0]); i++)
 		bad_bytes(&w, false, &m[i], m[i].h.size, NULL, 0, "not agreed upon yet");
 	assert_int_equal(vl_stats(&w).regions, 0);
@@ -217,7 +212,7 @@ static void capabilities_that_are_no_json_close(void **state)
 	struct vl w;
 
 	(void)state;
-	bad_up(&w);
+	vl_up(&w, NULL);
 	for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		size_t len = strlen(t[i]) + 1;
 
@@ -250,7 +245,7 @@ static void too_many_descriptors_close_and_are_closed(void **state)
 	struct vl w;
 
 	(void)state;
-	bad_up(&w);
+	vl_up(&w, NULL);
 	for (unsigned int i = 0; i < 40; i++)
 		fds[i] = w.ram_fd;
 	open_fds = vl_open_fds();
@@ -279,7 +274,7 @@ static void descriptors_in_the_middle_of_a_message_are_the_messages(void **state
 	int fds[4];
 
 	(void)state;
-	bad_up(&w);
+	vl_up(&w, NULL);
 	vl_hello(&w);
 	for (unsigned int i = 0; i < 4; i++)
 		fds[i] = vl_eventfd();
@@ -320,7 +315,7 @@ static void dma_ranges_that_are_none_close(void **state)
 	struct vl w;
 
 	(void)state;
-	bad_up(&w);
+	vl_up(&w, NULL);
 	for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++)
 		bad(&w, VU_DMA_MAP, &t[i].m, sizeof(t[i].m), t[i].why);
 	for (unsigned int i = 0; i < sizeof(u) / sizeof(u[0]); i++)
@@ -342,7 +337,7 @@ static void questions_that_are_none_close(void **state)
 	struct vl w;
 
 	(void)state;
-	bad_up(&w);
+	vl_up(&w, NULL);
 	for (unsigned int i = 0; i < 4; i++)
 		bad(&w, VU_DEVICE_GET_INFO, &d[i], sizeof(d[i]), i ? "reserved" : "argsz");
 	for (unsigned int i = 0; i < 5; i++)
@@ -374,7 +369,7 @@ static void interrupt_sets_that_are_none_close(void **state)
 	struct vl w;
 
 	(void)state;
-	bad_up(&w);
+	vl_up(&w, NULL);
 	for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++)
 		bad(&w, VU_DEVICE_SET_IRQS, &t[i].s, sizeof(t[i].s), t[i].why);
 	bad(&w, VU_DEVICE_SET_IRQS, &b, 24, "flags and count");
@@ -394,7 +389,7 @@ static void accesses_that_are_none_close(void **state)
 	struct vl w;
 
 	(void)state;
-	bad_up(&w);
+	vl_up(&w, NULL);
 	bad(&w, VU_REGION_READ, &m.rw, 16, "no bytes");
 	bad(&w, VU_REGION_WRITE, &m, 16, "no bytes");
 	m.rw.count = VU_MAX_DATA + 1;

@@ -137,6 +137,35 @@ static void an_msi_waits_for_bus_mastering(void **state)
 	disk_down(&d);
 }
 
+/* One that takes no four bytes gets none. */
+static void a_client_of_small_accesses_gets_no_msi(void **state)
+{
+	uint8_t reply[512];
+	struct disk d;
+
+	(void)state;
+	disk_up(&d, 0, false);
+	msi_set(&d, MSI_AT, 7);
+	for (unsigned int max = 3; max < 5; max++) {
+		char json[64];
+
+		vl_go(&d.w);
+		vl_connect(&d.w);
+		snprintf(json, sizeof(json), "{\"capabilities\":{\"max_data_xfer_size\":%u}}", max);
+		assert_true(vl_version(&d.w, 0, 0, json, reply, sizeof(reply)) > 0);
+		vl_give_irqs(&d.w);
+		vl_map_ram(&d.w);
+		dl_mem_map(&d.mem);
+		assert_int_equal(dl_io(&d.q, &d.r, VIRTIO_BLK_T_IN, 0), VIRTIO_BLK_S_OK);
+		vl_rest(&d.w);
+		if (max < 4)
+			assert_int_equal(d.w.n_writes, 0);
+		else
+			vl_until(&d.w, d.w.n_writes > 0);
+	}
+	disk_down(&d);
+}
+
 /* TQ-082: nor does it leave when its pair has been replaced meanwhile. */
 static void an_msi_that_waits_goes_with_its_pair(void **state)
 {
@@ -194,6 +223,33 @@ static void msis_without_an_answer_are_bounded_and_coalesced(void **state)
 	assert_int_equal(vl_logged("could not be written: No such device"), 1);
 	assert_int_equal(dl_io(&d.q, &d.r, VIRTIO_BLK_T_IN, 0), VIRTIO_BLK_S_OK);
 	vl_until(&d.w, d.w.n_writes == 66);
+	disk_down(&d);
+}
+
+/* What the last client owes is nothing to the next one. */
+static void the_next_client_owes_no_answers(void **state)
+{
+	struct disk d;
+
+	(void)state;
+	disk_up(&d, 1, false);
+	msi_set(&d, MSI_AT, 9);
+	d.w.hold_answers = true;
+	for (unsigned int i = 0; i < 80; i++) {
+		assert_int_equal(dl_io(&d.q, &d.r, VIRTIO_BLK_T_IN, 0), VIRTIO_BLK_S_OK);
+		vl_rest(&d.w);
+	}
+	assert_int_equal(d.w.n_writes, 64);
+	vl_go(&d.w);
+	d.w.hold_answers = false;
+	vl_hello(&d.w);
+	/* The one that waited comes at once. */
+	vl_until(&d.w, d.w.n_writes == 1);
+	vl_give_irqs(&d.w);
+	vl_map_ram(&d.w);
+	dl_mem_map(&d.mem);
+	assert_int_equal(dl_io(&d.q, &d.r, VIRTIO_BLK_T_IN, 0), VIRTIO_BLK_S_OK);
+	vl_until(&d.w, d.w.n_writes == 2);
 	disk_down(&d);
 }
 
@@ -290,8 +346,10 @@ int main(void)
 		cmocka_unit_test(memory_that_vanishes_breaks_that_device_only),
 		cmocka_unit_test(an_msi_is_a_dma_write_of_four_bytes),
 		cmocka_unit_test(an_msi_waits_for_bus_mastering),
+		cmocka_unit_test(a_client_of_small_accesses_gets_no_msi),
 		cmocka_unit_test(an_msi_that_waits_goes_with_its_pair),
 		cmocka_unit_test(msis_without_an_answer_are_bounded_and_coalesced),
+		cmocka_unit_test(the_next_client_owes_no_answers),
 		cmocka_unit_test(a_full_socket_loses_nothing),
 		cmocka_unit_test(the_line_masks_itself_and_is_raised_again_while_it_is_up),
 	};

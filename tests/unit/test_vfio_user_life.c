@@ -120,42 +120,46 @@ static void queues_pause_without_their_client_and_go_on_when_all_is_mapped_again
 
 static void what_is_held_back_is_mapped_all_the_same(void **state)
 {
+	uint64_t at, tail;
 	struct disk d;
-	uint64_t at;
+	size_t most;
 
 	(void)state;
 	disk_up(&d, 1, false);
 	at = SPACE(&d) + d.mem.iova;
+	most = d.mem.size - 0x1000;
+	tail = at + most; /* nothing is there that anybody needs */
 	vl_go(&d.w);
 	assert_int_equal(dl_add(&d.q, &d.r, VIRTIO_BLK_T_IN, 0), 0);
 	tvq_drv_ring_publish(d.q.ring);
 	come_again(&d);
 	vl_map_ram(&d.w);
 	assert_int_equal(vl_map(&d.w, at + 0x3000, 0x1000, d.mem.fd, 0x3000), 0);
+	assert_int_equal(vl_map(&d.w, tail, 0x1000, d.mem.fd, most), 0);
 	assert_int_equal(vl_map(&d.w, at, 0x1000, d.mem.fd, 0), 0);
 	assert_int_equal(vl_map(&d.w, at + 0x3800, 0x1000, d.mem.fd, 0), -EEXIST);
 	assert_int_equal(vl_map(&d.w, at + 0x2800, 0x1000, d.mem.fd, 0), -EEXIST);
 	assert_int_equal(vl_map(&d.w, at - 0x1000, d.mem.size, d.mem.fd, 0), -EEXIST);
+	assert_int_equal(vl_logged("queues wait until all memory"), 1);
 	assert_int_equal(vl_unmap(&d.w, at + 0x800, 0x1000, 0), -EINVAL);
 	assert_int_equal(vl_unmap(&d.w, at + 0x2000, 0x1800, 0), -EINVAL);
-	assert_int_equal(vl_stats(&d.w).regions, 3);
-	assert_int_equal(vl_unmap(&d.w, at, 0x3000, 0), 0x1000);
+	assert_int_equal(vl_stats(&d.w).regions, 4);
+	assert_int_equal(vl_unmap(&d.w, tail, 0x3000, 0), 0x1000);
 	assert_int_equal(vl_map(&d.w, at + 0x1000, 0x2000, d.mem.fd, 0x1000), 0);
-	assert_int_equal(vl_map(&d.w, at + 0x4000, d.mem.size - 0x4000, d.mem.fd, 0x4000), 0);
+	assert_int_equal(vl_map(&d.w, at + 0x4000, most - 0x4000, d.mem.fd, 0x4000), 0);
 	stands_still(&d);
 	/* Goes again, and what it was is still what is waited for. */
 	vl_go(&d.w);
 	come_again(&d);
 	vl_map_ram(&d.w);
-	assert_int_equal(vl_map(&d.w, at + 0x1000, d.mem.size - 0x1000, d.mem.fd, 0x1000), 0);
+	assert_int_equal(vl_map(&d.w, at, most, d.mem.fd, 0), 0);
 	assert_int_equal(vl_unmap(&d.w, 0, 0, VU_UNMAP_ALL), 0);
 	vl_map_ram(&d.w);
-	assert_int_equal(vl_map(&d.w, at + 0x1000, d.mem.size - 0x1000, d.mem.fd, 0x1000), 0);
-	stands_still(&d);
+	assert_int_equal(vl_map(&d.w, at, most, d.mem.fd, 0), 0);
 	/* More than there was is fine. */
 	assert_int_equal(vl_map(&d.w, at - 0x1000, 0x1000, d.mem.fd, 0), 0);
 	stands_still(&d);
-	assert_int_equal(vl_map(&d.w, at, 0x1000, d.mem.fd, 0), 0);
+	assert_int_equal(vl_map(&d.w, tail, 0x1000, d.mem.fd, most), 0);
 	assert_int_equal(vl_stats(&d.w).regions, 4);
 	goes_on(&d);
 	disk_down(&d);
@@ -263,38 +267,66 @@ static void a_client_that_goes_with_io_in_flight_is_waited_for(void **state)
 
 /* ---- patience ---- */
 
+/* Time passes, so much of it that nothing happens yet, and then enough. */
+static void pass(struct vl *w, uint64_t ns)
+{
+	vl_skipped += ns;
+	for (unsigned int i = 0; i < 200; i++)
+		vl_turn(w);
+}
+
 static void a_client_that_says_nothing_or_half_a_message_is_closed(void **state)
 {
 	struct vu_hdr h = { .command = VU_REGION_READ, .size = 32 };
 	struct vl w;
 
 	(void)state;
-	vl_up(&w, &(struct vl_cfg){ .time_factor = 500 });
-	vl_connect(&w);
-	vl_until_closed(&w);
+	vl_up(&w, NULL);
+	for (unsigned int i = 0; i < 3; i++) {
+		if (i)
+			vl_hello(&w);
+		else
+			vl_connect(&w);
+		if (i)
+			vl_send_raw(&w, &h, sizeof(h) - (i & 1), NULL, 0);
+		vl_rest(&w);
+		pass(&w, 5 * SECOND);
+		assert_true(vl_stats(&w).connected);
+		pass(&w, 6 * SECOND);
+		vl_until_closed(&w);
+	}
 	assert_int_equal(vl_logged("connected, and said nothing"), 1);
-	vl_hello(&w);
-	vl_send_raw(&w, &h, sizeof(h) - 1, NULL, 0);
-	vl_until_closed(&w);
-	vl_hello(&w);
-	vl_send_raw(&w, &h, sizeof(h), NULL, 0);
-	vl_until_closed(&w);
 	assert_int_equal(vl_logged("half a message and no more"), 2);
 	assert_int_equal(vl_stats(&w).refused, 3);
 	vl_down(&w);
 }
 
-static void a_client_that_has_said_hello_may_be_silent(void **state)
+static void dripping_bytes_gains_no_time(void **state)
 {
-	uint64_t end;
+	struct vu_hdr h = { .command = VU_REGION_READ, .size = 32 };
 	struct vl w;
 
 	(void)state;
-	vl_up(&w, &(struct vl_cfg){ .time_factor = 1000 });
+	vl_up(&w, NULL);
 	vl_hello(&w);
-	end = vl_now() + 30 * SECOND;
-	while (vl_now() < end)
-		vl_turn(&w);
+	for (unsigned int i = 0; i < 4; i++) {
+		vl_send_raw(&w, (uint8_t *)&h + i, 1, NULL, 0);
+		vl_rest(&w);
+		pass(&w, 2 * SECOND + SECOND * 3 / 4);
+	}
+	assert_int_equal(vl_logged("half a message and no more"), 1);
+	vl_until_closed(&w);
+	vl_down(&w);
+}
+
+static void a_client_that_has_said_hello_may_be_silent(void **state)
+{
+	struct vl w;
+
+	(void)state;
+	vl_up(&w, NULL);
+	vl_hello(&w);
+	pass(&w, 3600 * SECOND);
 	assert_int_equal(vl_get(&w, VL_CONFIG, PCI_VENDOR_ID, 2), 0x1af4);
 	vl_down(&w);
 }
@@ -305,42 +337,49 @@ static void a_client_that_does_not_read_its_replies_is_closed(void **state)
 	struct vl w;
 
 	(void)state;
-	vl_up(&w, &(struct vl_cfg){ .time_factor = 500 });
+	vl_up(&w, NULL);
 	vl_hello(&w);
 	for (unsigned int i = 0; i < 100; i++)
 		vl_send(&w, VU_REGION_READ, &rw, sizeof(rw));
 	w.no_reading = true;
-	vl_until(&w, vl_logged("does not read its replies") == 1);
+	vl_rest(&w);
+	pass(&w, 5 * SECOND);
+	assert_true(vl_stats(&w).connected);
+	pass(&w, 6 * SECOND);
 	vl_until_closed(&w);
+	assert_int_equal(vl_logged("does not read its replies"), 1);
+	/* The next one's are its own. */
+	w.no_reading = false;
+	vl_hello(&w);
+	assert_int_equal(vl_get(&w, VL_CONFIG, PCI_VENDOR_ID, 2), 0x1af4);
 	vl_down(&w);
 }
 
 /* QEMU gives up after 5 s. The device goes on when the storage does. */
 static void a_reset_or_unmap_that_takes_too_long_is_answered_with_an_error(void **state)
 {
+	struct vu_dma_unmap u = { .argsz = sizeof(u) };
+	struct vu_hdr h;
 	struct disk d;
-	uint64_t since;
-	int64_t ret;
+	uint16_t id;
 
 	(void)state;
 	for (unsigned int i = 0; i < 2; i++) {
-		vl_time_factor = 1;
 		disk_up(&d, 1, false);
 		atomic_store(&d.vol->mode, DL_HOLD);
 		assert_int_equal(dl_add(&d.q, &d.r, VIRTIO_BLK_T_IN, 0), 0);
 		dl_notify(&d.q);
 		vl_until(&d.w, atomic_load(&d.vol->waiting) == 1);
-		vl_time_factor = 100;
-		vl_clock = tvq_os_host;
-		vl_clock.now = vl_now;
-		d.w.l.exec->os = &vl_clock;
-		since = vl_now();
-		if (i)
-			ret = vl_call(&d.w, VU_DEVICE_RESET, NULL, 0, NULL, 0);
-		else
-			ret = vl_unmap(&d.w, SPACE(&d) + d.mem.iova, d.mem.size, 0);
-		assert_int_equal(ret, -ETIMEDOUT);
-		assert_true(vl_now() - since >= 4 * SECOND);
+		u.addr = SPACE(&d) + d.mem.iova;
+		u.size = d.mem.size;
+		id = i ? vl_send(&d.w, VU_DEVICE_RESET, NULL, 0)
+		       : vl_send(&d.w, VU_DMA_UNMAP, &u, sizeof(u));
+		vl_rest(&d.w);
+		pass(&d.w, 3 * SECOND);
+		assert_false(vl_poll(&d.w, &h));
+		pass(&d.w, 2 * SECOND);
+		assert_int_equal(vl_reply(&d.w, id, i ? VU_DEVICE_RESET : VU_DMA_UNMAP, NULL, 0),
+				 -ETIMEDOUT);
 		assert_int_equal(vl_get(&d.w, VL_CONFIG, PCI_VENDOR_ID, 2), 0x1af4);
 		assert_true(tvq_mapping_count() > d.w.mappings_at_start);
 		dl_release(d.vol);
@@ -349,7 +388,6 @@ static void a_reset_or_unmap_that_takes_too_long_is_answered_with_an_error(void 
 			assert_int_equal(vl_call(&d.w, VU_DEVICE_RESET, NULL, 0, NULL, 0), 0);
 			assert_int_equal(d.w.l.n_claimed, 0);
 			vl_command(&d.w, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-			d.w.l.exec->os = &tvq_os_host;
 			dl_queue_free(&d.q);
 			munmap(d.mem.va, d.mem.size);
 			close(d.mem.fd);
@@ -359,7 +397,6 @@ static void a_reset_or_unmap_that_takes_too_long_is_answered_with_an_error(void 
 		vl_until(&d.w, dl_is_used(&d.q, &d.r));
 		dl_mem_map(&d.mem);
 		goes_on(&d);
-		d.w.l.exec->os = &tvq_os_host;
 		disk_down(&d);
 	}
 }
@@ -460,6 +497,7 @@ int main(void)
 		cmocka_unit_test(a_command_in_flight_is_answered_to_the_next_client),
 		cmocka_unit_test(a_client_that_goes_with_io_in_flight_is_waited_for),
 		cmocka_unit_test(a_client_that_says_nothing_or_half_a_message_is_closed),
+		cmocka_unit_test(dripping_bytes_gains_no_time),
 		cmocka_unit_test(a_client_that_has_said_hello_may_be_silent),
 		cmocka_unit_test(a_client_that_does_not_read_its_replies_is_closed),
 		cmocka_unit_test(a_reset_or_unmap_that_takes_too_long_is_answered_with_an_error),

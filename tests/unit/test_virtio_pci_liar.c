@@ -475,6 +475,107 @@ static void a_queue_whose_registers_make_no_sense_is_refused(void **state)
 	unmake(&m);
 }
 
+#define TABLE 0x2000
+
+static bool masked(struct made *m, unsigned int vector)
+{
+	/* What was posted is there when a register has been read. */
+	m->b->ops->status(m->b);
+	return m->l.bar0[TABLE + vector * 16 + PCI_MSIX_ENTRY_VECTOR_CTRL] & 1;
+}
+
+static void a_vector_is_unmasked_while_somebody_has_it(void **state)
+{
+	uint64_t addr[7];
+	uint32_t data[7];
+	struct made m;
+	int fd = vp_eventfd();
+
+	(void)state;
+	liar_init(&m.l);
+	/* What another client left. */
+	memset(m.l.bar0 + TABLE, 0, 8 * 16);
+	make(&m);
+	/* Vector 0 is the configuration's. */
+	assert_false(masked(&m, 0));
+	for (unsigned int i = 0; i < 7; i++) {
+		const uint8_t *e = m.l.bar0 + TABLE + (i + 1) * 16;
+
+		assert_true(masked(&m, i + 1));
+		assert_int_equal(m.b->ops->msi_fd(m.b, fd, &addr[i], &data[i]), 0);
+		assert_false(masked(&m, i + 1));
+		assert_int_equal(tvq_get64(e), addr[i]);
+		assert_int_equal(tvq_get32(e + PCI_MSIX_ENTRY_DATA), data[i]);
+	}
+	for (unsigned int i = 0; i < 7; i++) {
+		m.b->ops->msi_fd_free(m.b, addr[i], data[i]);
+		assert_true(masked(&m, i + 1));
+		/* A second time it is nobody's. */
+		m.b->ops->msi_fd_free(m.b, addr[i], data[i]);
+	}
+	close(fd);
+	unmake(&m);
+}
+
+/* The structure is half the BAR: beyond it there may be anything. */
+static void a_notification_outside_the_structure_is_not_sent(void **state)
+{
+	static const uint64_t bad[] = { 1 << 19, (1 << 19) - 1, UINT64_MAX, UINT64_MAX - 1,
+					1ull << 32 };
+	unsigned int before;
+	struct made m;
+
+	(void)state;
+	liar_init(&m.l);
+	tvq_put32(liar_cap(&m.l, LIAR_NOTIFY) + 12, 1 << 19);
+	make(&m);
+	m.b->ops->status(m.b);
+	before = atomic_load(&m.l.posts);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		m.b->ops->notify(m.b, bad[i], 0, 2);
+	m.b->ops->notify(m.b, 0, 0, 9);
+	m.b->ops->status(m.b);
+	assert_int_equal(atomic_load(&m.l.posts), before);
+	m.b->ops->notify(m.b, (1 << 19) - 2, 0, 2);
+	m.b->ops->status(m.b);
+	assert_int_equal(atomic_load(&m.l.posts), before + 1);
+	unmake(&m);
+}
+
+/* A guest that kicks more than the device reads costs one message of memory. */
+static void kicks_that_wait_for_room_are_one(void **state)
+{
+	enum { POSTS = 20000 };
+	unsigned int before;
+	struct made m;
+	int fd = vp_eventfd();
+
+	(void)state;
+	liar_init(&m.l);
+	make(&m);
+	assert_int_equal(m.b->ops->notify_fd(m.b, 4096, 0, fd, NULL), 0);
+	atomic_store(&m.l.last, atomic_load(&m.l.messages));
+	m.b->ops->status(m.b);
+	before = atomic_load(&m.l.posts);
+	/* More than a socket holds. */
+	for (int i = 0; i < POSTS; i++)
+		m.b->ops->notify(m.b, 8192, 0, 2);
+	for (int i = 0; i < 1000; i++) {
+		eventfd_write(fd, 1);
+		tvq_loop_turn(m.loop, false);
+	}
+	assert_int_equal(m.g.n, 0);
+	atomic_store(&m.l.last, UINT32_MAX);
+	loop_until(m.loop, atomic_load(&m.l.posts) >= before + POSTS + 1);
+	m.b->ops->status(m.b);
+	assert_int_equal(atomic_load(&m.l.posts), before + POSTS + 1);
+	/* And it goes on. */
+	eventfd_write(fd, 1);
+	loop_until(m.loop, atomic_load(&m.l.posts) == before + POSTS + 2);
+	close(fd);
+	unmake(&m);
+}
+
 /* ---- what it asks for ---- */
 
 /* The client's reply to a DMA request; its error, or 0. */
@@ -667,6 +768,9 @@ int main(void)
 		cmocka_unit_test(an_unmap_that_is_refused_ends_the_connection),
 		cmocka_unit_test(a_register_that_cannot_be_read_ends_the_connection),
 		cmocka_unit_test(a_queue_whose_registers_make_no_sense_is_refused),
+		cmocka_unit_test(a_vector_is_unmasked_while_somebody_has_it),
+		cmocka_unit_test(a_notification_outside_the_structure_is_not_sent),
+		cmocka_unit_test(kicks_that_wait_for_room_are_one),
 		cmocka_unit_test(dma_that_hits_mapped_memory_is_done_and_other_is_refused),
 		cmocka_unit_test(a_message_signals_its_descriptor_and_a_wrong_one_nobody),
 		cmocka_unit_test(a_request_that_wants_no_reply_gets_none),

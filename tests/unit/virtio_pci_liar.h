@@ -68,9 +68,11 @@ struct liar {
 	unsigned int seed;
 
 	/* What happened. */
-	atomic_int conn; /* -1: none */
-	atomic_uint messages;
-	struct vu_hdr reply; /* of the client, to a request of ours */
+	atomic_int conn;      /* -1: none */
+	atomic_uint messages; /* that wanted an answer */
+	atomic_uint posts;    /* that did not */
+	uint16_t id;	      /* of the last that did */
+	struct vu_hdr reply;  /* of the client, to a request of ours */
 	uint8_t reply_body[LIAR_BODY];
 	atomic_bool replied;
 	atomic_bool stop;
@@ -249,8 +251,11 @@ static inline bool liar_serve(struct liar *l, int fd)
 	if (!liar_read(fd, m + 16, h.size - 16))
 		return false;
 	len = liar_answer(l, &h, m + 16);
-	if (h.flags & VU_NO_REPLY)
+	if (h.flags & VU_NO_REPLY) {
+		atomic_fetch_add(&l->posts, 1);
 		return true;
+	}
+	l->id = h.id;
 	nth = atomic_fetch_add(&l->messages, 1);
 	h.flags = VU_REPLY;
 	h.size = 16 + len;
