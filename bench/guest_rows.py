@@ -250,11 +250,26 @@ class InGuest:
             self._del_ours(names)
 
     def _read(self, key, disk, depth):
-        rate = self._watched(lambda: self._fio(disk, depth))
+        server = self.storaged if key == "qsd" else self.served.get(key)
+        rate, cpu = self._watched(lambda: self._measure(disk, depth, server))
         say(f"read depth {depth}, {key}: {rate}/s")
         for (row_depth, way, peer), row in self.reads.items():
-            if row_depth == depth and key in (way, peer):
-                (row.ours if key == way else row.peer).append(rate)
+            if row_depth != depth or key not in (way, peer):
+                continue
+            (row.ours if key == way else row.peer).append(rate)
+            if server:
+                (row.ours_cpu if key == way else row.peer_cpu).append(cpu)
+
+    def _measure(self, disk, depth, server):
+        """Requests a second, and the CPU time of the server for each, ns."""
+        requests, cpu = self._requests(disk), server.cpu_seconds() if server else 0
+        rate = self._fio(disk, depth)
+        requests = self._requests(disk) - requests
+        return rate, (server.cpu_seconds() - cpu) * 1e9 / requests if server else None
+
+    def _requests(self, disk):
+        """That it has answered: reads, as the first number of the kernel's statistics."""
+        return int(self.guest.run(f"cat /sys/block/{disk}/stat")[0].split()[0])
 
     def _disks(self):
         return set(self.guest.run("cd /sys/block && ls -1d vd*"))

@@ -186,8 +186,7 @@ serve() {
 
 plug_in() {
 	printf '%s   $ %s%s\n' "$bold" \
-		"qemu-system-x86_64 ... -device '{\"driver\":\"vfio-user-pci\", ... function.sock}'" \
-		"$plain"
+		"qemu-system-x86_64 ... -device {driver: vfio-user-pci, ... function.sock}" "$plain"
 }
 
 guest_story() {
@@ -209,12 +208,12 @@ say vdpa dev add name south mgmtdev auxiliary/tvq.blk.0
 say vdpa dev show
 within() { n=0; until lsblk "$1" >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt 50 ]; sleep 0.2; done; }
 within /dev/vdb
-say lsblk -o NAME,SIZE,TYPE,SERIAL,MOUNTPOINTS
+say 'grep . /sys/block/vd?/serial'
 say mkfs.ext4 -q -L north /dev/vda
 say 'mount /dev/vda /mnt'
 say "echo 'Written by the guest, to a disk that it made itself.' >/mnt/answer.txt"
 say 'ls -l /mnt'
-say lsblk -o NAME,SIZE,TYPE,SERIAL,MOUNTPOINTS
+say lsblk -o NAME,SIZE,TYPE,MOUNTPOINTS
 say umount /mnt
 say vdpa dev del north
 say vdpa dev del south
@@ -277,5 +276,5 @@ fi
 SECONDS=0
 host_story
 guest_story
-printf '\n%s== Done in %d s: disks for a guest, and disks that a guest made; each through a %s%s\n' \
-	"$green" "$SECONDS" "transport virtqueue." "$plain"
+printf '\n%s== Done in %d s: disks for a guest, and disks that a guest made itself.%s\n' \
+	"$green" "$SECONDS" "$plain"

@@ -21,7 +21,7 @@
  * Maps len bytes of fd at offset (both may be of any alignment), shared. fd stays the caller's. *va
  * gets the address. One reference is the caller's; m->put() drops it. Errors: -errno of fstat or
  * mmap, -EINVAL (len 0, or wraps), -ENXIO (beyond the file's end), -ENOSPC (with it the process would
- * have mapped more than 2^46 bytes).
+ * have mapped more than 2^46 bytes, or more pieces than the system lets it).
  */
 int tvq_mapping_fd(int fd, uint64_t offset, uint64_t len, bool writable, struct tvq_mapping **m,
 		   uint8_t **va);

@@ -17,7 +17,9 @@
  * touched.
  *
  * The end. Where the peer is gone, ours is the last mapping of its memory, and taking it down frees
- * that: 0.2 s and more for each GiB. A large one is left to a thread for blocking work.
+ * that: 0.2 s and more for each GiB, and as much for some thousands of small ones. So whatever ends
+ * is put on a list, which one thread for blocking work takes down one by one. Until then it counts
+ * for the limits of the process.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -38,14 +40,16 @@
 
 #include "bus_error.h"
 
-#define BUCKETS	  1024
+#define BUCKETS	     1024
 /* From here on a mapping takes long to take down (bytes; some milliseconds). */
-#define LARGE	  (16u << 20)
+#define LARGE	     (16u << 20)
 /*
  * Bytes of all mappings together. A file without content costs a peer nothing, and a process has 2^47
  * bytes of addresses: where they are used up, nothing works any more.
  */
-#define MAX_BYTES (1ull << 46)
+#define MAX_BYTES    (1ull << 46)
+/* All mappings together: vm.max_map_count is 65530 by default. */
+#define MAX_MAPPINGS 60000
 
 /* What is mapped. Compared as bytes: no padding, zeroed where a member has no meaning. */
 struct key {
@@ -66,13 +70,16 @@ struct file_mapping {
 	size_t size;
 	uint8_t *va; /* what was asked for */
 	struct tvq_bus_slot *slot;
-	struct tvq_job end;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct file_mapping *buckets[BUCKETS];
 static unsigned int living;
-static uint64_t living_bytes;
+static struct file_mapping *dying; /* to be taken down */
+static unsigned int mapped;	   /* living and dying */
+static uint64_t mapped_bytes;
+static struct tvq_job taker;
+static bool taking; /* the job is posted or runs */
 
 static struct file_mapping **bucket_of(const struct key *k)
 {
@@ -103,37 +110,57 @@ static void take_out(struct file_mapping *f)
 	*p = f->next;
 }
 
+/* One that is dying, or NULL: the job is over. */
+static struct file_mapping *next_dying(void)
+{
+	struct file_mapping *f;
+
+	pthread_mutex_lock(&lock);
+	f = dying;
+	if (f)
+		dying = f->next;
+	else
+		taking = false;
+	pthread_mutex_unlock(&lock);
+	return f;
+}
+
 static void take_down(struct tvq_job *j)
 {
-	struct file_mapping *f =
-		(struct file_mapping *)((char *)j - offsetof(struct file_mapping, end));
+	struct file_mapping *f;
 
-	munmap(f->base, f->size);
-	pthread_mutex_lock(&lock);
-	living_bytes -= f->size; /* not before: its addresses are in use up to here */
-	pthread_mutex_unlock(&lock);
-	free(f);
+	(void)j;
+	while ((f = next_dying())) {
+		munmap(f->base, f->size);
+		pthread_mutex_lock(&lock);
+		mapped--;
+		mapped_bytes -= f->size;
+		pthread_mutex_unlock(&lock);
+		free(f);
+	}
 }
 
 static void file_mapping_put(struct tvq_mapping *m)
 {
 	struct file_mapping *f = (struct file_mapping *)m;
+	bool first = false;
 
 	pthread_mutex_lock(&lock);
-	if (--f->refs) {
-		pthread_mutex_unlock(&lock);
-		return;
+	if (!--f->refs) {
+		if (f->shared)
+			take_out(f);
+		tvq_bus_slot_clear(f->slot);
+		living--;
+		f->next = dying;
+		dying = f;
+		first = !taking;
+		taking = true;
 	}
-	if (f->shared)
-		take_out(f);
-	tvq_bus_slot_clear(f->slot);
-	living--;
 	pthread_mutex_unlock(&lock);
-	f->end.run = take_down;
-	if (f->size >= LARGE)
-		tvq_job_post(NULL, &f->end);
-	else
-		take_down(&f->end);
+	if (!first)
+		return;
+	taker.run = take_down;
+	tvq_job_post(NULL, &taker);
 }
 
 /*
@@ -152,7 +179,7 @@ static struct file_mapping *new_mapping(int fd, uint64_t offset, size_t size, bo
 	if (!f)
 		return NULL;
 	*err = -ENOSPC;
-	if (size > MAX_BYTES - living_bytes)
+	if (mapped >= MAX_MAPPINGS || size > MAX_BYTES - mapped_bytes)
 		goto free_mapping;
 	base = mmap(NULL, size, prot, flags | MAP_NORESERVE, fd, (off_t)offset);
 	if (base == MAP_FAILED) {
@@ -171,7 +198,8 @@ static struct file_mapping *new_mapping(int fd, uint64_t offset, size_t size, bo
 	f->base = base;
 	f->size = size;
 	living++;
-	living_bytes += size;
+	mapped++;
+	mapped_bytes += size;
 	*err = 0;
 	return f;
 

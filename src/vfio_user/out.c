@@ -26,46 +26,47 @@
 struct vfu_msi {
 	struct tvq_msi_target target;
 	struct vfu_out *out;
-	struct vfu_msi *next; /* in the inbox or on the list */
+	struct vfu_msi *next;	/* in the inbox or on the list */
+	struct vfu_msi **pprev; /* on the list; NULL: it is not. With the lock held */
 	atomic_bool pending;
 	uint64_t addr;
 	uint32_t data;
 };
 
 /* With the lock held, as all up to unlock_and_look(). */
-static void take_inbox(struct vfu_out *o)
+static void list_insert(struct vfu_out *o, struct vfu_msi **at, struct vfu_msi *m)
 {
-	struct vfu_msi *m = atomic_exchange(&o->inbox, NULL), *first = NULL, *last = m;
-
-	while (m) {
-		struct vfu_msi *next = m->next;
-
-		m->next = first;
-		first = m;
-		m = next;
-	}
-	if (!first)
-		return;
-	*o->tail = first;
-	o->tail = &last->next;
-}
-
-static void put_first(struct vfu_out *o, struct vfu_msi *m)
-{
-	m->next = o->head;
-	o->head = m;
-	if (!m->next)
+	m->next = *at;
+	m->pprev = at;
+	*at = m;
+	if (m->next)
+		m->next->pprev = &m->next;
+	else
 		o->tail = &m->next;
 }
 
-static struct vfu_msi *take_first(struct vfu_out *o)
+/* A guest can have tens of thousands of them wait, and take them all away. */
+static void list_remove(struct vfu_out *o, struct vfu_msi *m)
 {
-	struct vfu_msi *m = o->head;
+	*m->pprev = m->next;
+	if (m->next)
+		m->next->pprev = m->pprev;
+	else
+		o->tail = m->pprev;
+	m->pprev = NULL;
+}
 
-	o->head = m->next;
-	if (!o->head)
-		o->tail = &o->head;
-	return m;
+static void take_inbox(struct vfu_out *o)
+{
+	struct vfu_msi *m = atomic_exchange(&o->inbox, NULL), **end = o->tail;
+
+	/* The newest comes first. */
+	while (m) {
+		struct vfu_msi *next = m->next;
+
+		list_insert(o, end, m);
+		m = next;
+	}
 }
 
 static void poll_for_room(struct vfu_out *o)
@@ -134,14 +135,15 @@ static void send_pending(struct vfu_out *o)
 
 	take_inbox(o);
 	while (o->head && may_write(o)) {
-		struct vfu_msi *m = take_first(o);
+		struct vfu_msi *m = o->head;
 
+		list_remove(o, m);
 		atomic_store(&m->pending, false);
 		err = write_msi(o, m);
 		if (!err)
 			continue;
 		if (!atomic_exchange(&m->pending, true))
-			put_first(o, m);
+			list_insert(o, &o->head, m);
 		if (err == -EAGAIN)
 			poll_for_room(o);
 		else
@@ -185,18 +187,13 @@ static void msi_send(struct tvq_msi_target *t, struct tvq_exec *e)
 
 static void msi_put(struct tvq_msi_target *t)
 {
-	struct vfu_msi *m = vfu_container(t, struct vfu_msi, target), **p;
+	struct vfu_msi *m = vfu_container(t, struct vfu_msi, target);
 	struct vfu_out *o = m->out;
 
 	pthread_mutex_lock(&o->lock);
 	take_inbox(o);
-	for (p = &o->head; *p && *p != m; p = &(*p)->next)
-		;
-	if (*p) {
-		*p = m->next;
-		if (!*p)
-			o->tail = p;
-	}
+	if (m->pprev)
+		list_remove(o, m);
 	unlock_and_look(o);
 	free(m);
 }
