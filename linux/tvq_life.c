@@ -129,19 +129,38 @@ static void destroy(struct tvq_fn *fn, u64 id, struct device *dev)
 	tvq_batch_end(&b);
 }
 
+/*
+ * More than one address space, and no operation for them: vhost_vdpa refuses such a device. It
+ * would attach a domain of its own to the function, in whose domain the transportq and all other
+ * managed devices live.
+ */
+static struct tvq_dev *alloc(struct tvq_mgmt *m, const char *name)
+{
+	const unsigned int ngroups = 1, nas = 2;
+	struct device *parent = &m->aux.dev;
+	struct tvq_dev *dev;
+
+#ifdef TVQ_VDPA_HAS_MAP
+	dev = vdpa_alloc_device(struct tvq_dev, vdpa, parent, &tvq_vdpa_ops, NULL, ngroups, nas,
+				name, false);
+	if (!IS_ERR(dev))
+		dev->vdpa.vmap.dma_dev = &m->fn->pdev->dev;
+#else
+	dev = vdpa_alloc_device(struct tvq_dev, vdpa, parent, &tvq_vdpa_ops, ngroups, nas, name,
+				false);
+	if (!IS_ERR(dev))
+		dev->vdpa.dma_dev = &m->fn->pdev->dev;
+#endif
+	return dev;
+}
+
 struct tvq_dev *tvq_dev_new(struct tvq_mgmt *m, const char *name, u64 id, u16 n_vqs)
 {
 	struct tvq_fn *fn = m->fn;
 	struct tvq_dev *dev;
 	int err;
 
-	/*
-	 * More than one address space, and no operation for them: vhost_vdpa refuses such a device.
-	 * It would attach a domain of its own to the function, in whose domain the transportq and
-	 * all other managed devices live.
-	 */
-	dev = vdpa_alloc_device(struct tvq_dev, vdpa, &m->aux.dev, &tvq_vdpa_ops, 1, 2, name,
-				false);
+	dev = alloc(m, name);
 	if (IS_ERR(dev)) {
 		destroy(fn, id, &m->aux.dev);
 		return dev;
@@ -154,7 +173,6 @@ struct tvq_dev *tvq_dev_new(struct tvq_mgmt *m, const char *name, u64 id, u16 n_
 	tvq_batch_init(&dev->config_setup, &fn->cq);
 	dev->config_irq.device_id = id;
 	dev->config_irq.queue = -1;
-	dev->vdpa.dma_dev = &fn->pdev->dev;
 	err = make(dev, n_vqs);
 	if (err) {
 		tvq_dev_delete(dev);

@@ -267,6 +267,8 @@ fi
 stage "fuzz"
 tap "fuzz" scripts/fuzz.sh "$fuzz_seconds"
 
+stage "module"
+tap "module" tests/module.sh build/module
 stage "system"
 if [ -n "${gcc_built-}" ]; then
 	fact "install" tests/install.sh build

@@ -17,8 +17,8 @@
 #   lib/modules/VERSION        its modules, with the lists that depmod makes
 #   lib/modules/VERSION/build  what its kbuild wants as KDIR
 #
-# bookworm has usr/sbin/dkms of Debian 12 besides. One more KERNEL is none to boot: of `source` there
-# are only the source, as a tar file, and its scripts/checkpatch.pl.
+# bookworm has usr/sbin/dkms of Debian 12 besides. One more KERNEL is none to boot: `source` is only
+# that, as a tar file, and its scripts/checkpatch.pl.
 #
 # With --find it fails where the folder is not there, and makes nothing. Folders lie in
 # ${XDG_CACHE_HOME:-$HOME/.cache}/tvq, by the hash of their recipe; removing one is always safe.

@@ -37,7 +37,8 @@ set -eu
 
 here=$(dirname "$(readlink -f "$0")")
 name=guest-run
-cmdline="console=ttyS0 quiet printk.time=1 panic=-1 mitigations=off tsc=reliable no_timer_check cryptomgr.notests"
+cmdline="console=ttyS0 quiet printk.time=1 panic=-1 mitigations=off tsc=reliable no_timer_check"
+cmdline+=" cryptomgr.notests"
 qemu='' mem=256 smp=1 limit=60 script='' append='' kernel=trixie iommu='' interactive=''
 disks=() functions=() files=() programs=() extra=()
 

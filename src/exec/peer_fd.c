@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <fcntl.h>
 #include <liburing.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -40,12 +41,31 @@ enum tvq_fd_kind tvq_fd_kind(int fd)
 	return is_stream(fd) ? TVQ_FD_SOCKET : TVQ_FD_OTHER;
 }
 
+static atomic_uint closing;
+
+static void closed(struct tvq_io *io, int res, bool more)
+{
+	(void)io;
+	(void)res;
+	(void)more;
+	atomic_fetch_sub(&closing, 1);
+}
+
 void tvq_fd_close(struct tvq_loop *l, int fd)
 {
+	static struct tvq_io io = { .fn = closed };
+
 	if (fd < 0)
 		return;
-	if (tvq_fd_kind(fd) == TVQ_FD_OTHER)
-		io_uring_prep_close(tvq_loop_sqe(l, NULL), fd);
-	else
+	if (tvq_fd_kind(fd) == TVQ_FD_OTHER) {
+		atomic_fetch_add(&closing, 1);
+		io_uring_prep_close(tvq_loop_sqe(l, &io), fd);
+	} else {
 		close(fd);
+	}
+}
+
+unsigned int tvq_fd_closing(void)
+{
+	return atomic_load(&closing);
 }

@@ -21,5 +21,11 @@ enum tvq_fd_kind {
 enum tvq_fd_kind tvq_fd_kind(int fd);
 /* Closes it, -1: nothing. Does not wait. On l's thread. */
 void tvq_fd_close(struct tvq_loop *l, int fd);
+/*
+ * Descriptors of this process that it is still closing: their files do not let go. io_uring has few
+ * threads that can wait for them, and each holds a descriptor, so whoever takes more from a peer
+ * looks first. Any thread.
+ */
+unsigned int tvq_fd_closing(void);
 
 #endif

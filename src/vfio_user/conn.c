@@ -82,9 +82,13 @@ void vfu_broke(struct vfu_conn *c, const char *why)
 
 static const char *take_descriptors(struct vfu_conn *c, struct msghdr *m)
 {
-	const char *why = m->msg_flags & MSG_CTRUNC
-				  ? "more than 16 descriptors, or this process has no more"
-				  : NULL;
+	const char *why = NULL;
+
+	if (m->msg_flags & MSG_CTRUNC)
+		why = m->msg_controllen || tvq_fd_closing() <= VFU_MAX_CLOSING
+			      ? "more than 16 descriptors, or this process has no more"
+			      : "descriptors, while those before cannot be closed, since the "
+				"files do not let go of them (a file system that does not answer)";
 
 	for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h; h = CMSG_NXTHDR(m, h)) {
 		int fds[VU_MAX_FDS];
@@ -122,9 +126,13 @@ static size_t receive(struct vfu_conn *c, void *buf, size_t len)
 		.msg_control = control.bytes,
 		.msg_controllen = sizeof(control.bytes),
 	};
-	ssize_t n = recvmsg(c->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	const char *why;
+	ssize_t n;
 
+	/* What has no place is dropped by the kernel, which waits for nobody then. */
+	if (tvq_fd_closing() > VFU_MAX_CLOSING)
+		m.msg_controllen = 0;
+	n = recvmsg(c->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n < 0) {
 		if (errno == EAGAIN || errno == EINTR)
 			c->readable = errno == EINTR;
@@ -229,7 +237,12 @@ static void too_late(struct tvq_timer *t)
 {
 	struct vfu_conn *c = vfu_container(t, struct vfu_conn, timer);
 
-	if (c->flushing) {
+	if (c->closing) {
+		if (c->tearing)
+			vfu_say(c->s, TVQ_LOG_WARN,
+				": the last client's requests are not over within 4 s, since the "
+				"storage does not complete them; the next client has to wait");
+	} else if (c->flushing) {
 		vfu_broke(c, "the client does not read its replies");
 	} else if (c->s->irqs.done) {
 		/* A worker may still use what is to be let go: no answer would be true. */
@@ -377,6 +390,7 @@ static void conn_free(struct tvq_msg *m)
 	struct vfu_conn *c = vfu_container(m, struct vfu_conn, bye);
 	struct tvq_vfio_user *s = c->s;
 
+	tvq_timer_clear(s->exec, &c->timer);
 	drop_fds(c);
 	close(c->fd);
 	free(c);
@@ -442,7 +456,7 @@ static void teardown(struct tvq_msg *m)
 {
 	struct vfu_conn *c = vfu_container(m, struct vfu_conn, bye);
 
-	tvq_timer_clear(c->s->exec, &c->timer);
+	set_timer(c, VFU_ANSWER_NS);
 	c->waits_reset = false;
 	vfu_dma_give_up(c->s);
 	shutdown(c->fd, SHUT_RDWR);

@@ -61,10 +61,10 @@ try() {
 	local file=$1 line=$2
 	case $line in
 	'tvqd &' | 'build/bin/tvqd &') start ;;
-	'tvqd --serve '*' &')
+	'tvqd --serve '*' &' | 'build/bin/tvqd --serve '*' &')
 		read -r -a words <<<"$(here "$line")"
 		start "${words[@]:1:${#words[@]}-2}" ;;
-	qemu-system* | make* | kill*) return 0 ;;
+	qemu-system* | vdpa* | make* | kill* | ' '*'# '*) return 0 ;;
 	*trace) timeout 1 tvqctl trace >"$tmp/said" 2>&1 || [ $? = 124 ] || fail "$file" "$line" ;;
 	*tvqctl\ * | truncate\ * | mkfs*)
 		bash -c "$(here "$line")" >"$tmp/said" 2>&1 </dev/null || fail "$file" "$line" ;;

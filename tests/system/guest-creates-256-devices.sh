@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# One guest creates 256 managed devices, all of them there at the same time, reads from the last, and
-# deletes them; nothing is left, neither in the guest nor in tvqd. Argument: the kernel.
+# One guest creates 256 managed devices, all of them there at the same time, reads from the last,
+# and deletes them; nothing is left, neither in the guest nor in tvqd. Argument: the kernel.
 #
 # run: trixie
 . "$(dirname "$0")/guest/lib.sh"

@@ -33,7 +33,6 @@ fio --ioengine=libaio --direct=1 --rw=randwrite --bsrange=512-64k --bs_unaligned
 cut -d';' -f3,5,6,8,47,49 /tmp/terse
 echo "fio's status: \$status"
 for name in disk1 disk2 disk3 disk4; do
-	vdpa dev vstats show \$name qidx 0 || true
 	del \$name
 done
 rmmod tvq_vdpa

@@ -13,8 +13,8 @@
 # With the argument "waiting" a request is under way at that time. Linux 6.12's virtio_blk has no
 # time limit, and no way to take a request back from a broken queue: it stays where it is, and so
 # does whoever waits for it: the removal of that disk and of the function, and once that has begun
-# the vdpa tool and poweroff, which need a lock that it holds. Other disks and the rest of the system
-# go on. Arguments: quiet or waiting, the kernel, options of --serve.
+# the vdpa tool and poweroff, which need a lock that it holds. Other disks and the rest of the
+# system go on. Arguments: quiet or waiting, the kernel, options of --serve.
 #
 # run: quiet trixie ,msi-page=on
 # run: waiting trixie ,msi-page=off

@@ -1,6 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A vfio-user client that is after its server, and what may only look like one. */
 #include "vfu_disk.h"
+#include "fuse_trap.h"
+
+#include "exec/peer_fd.h"
+
+/* Its runtime lets nobody map more than 1.5 TiB. */
+#if defined(__SANITIZE_THREAD__)
+#define UNDER_TSAN true
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define UNDER_TSAN true
+#endif
+#endif
+#ifndef UNDER_TSAN
+#define UNDER_TSAN false
+#endif
 
 #define TIB (1ull << 40)
 
@@ -96,6 +111,10 @@ static void files_of_many_tib_do_not_use_up_the_address_space(void **state)
 	void *p;
 
 	(void)state;
+	if (UNDER_TSAN) {
+		print_message("skipped: ThreadSanitizer has taken the address space\n");
+		skip();
+	}
 	vl_up(&w, NULL);
 	vl_hello(&w);
 	for (unsigned int round = 0; round < 2; round++) {
@@ -178,7 +197,7 @@ static void memory_that_changes_while_the_storage_hangs_is_bounded(void **state)
 		uint64_t at;
 		uint16_t id;
 
-		disk_up(&d, 1, false);
+		disk_up(&d, 0, false);
 		vl_os.alloc = counting_alloc;
 		vl_os.free = counting_free;
 		atomic_store(&d.vol->mode, DL_HOLD);
@@ -212,6 +231,89 @@ static void memory_that_changes_while_the_storage_hangs_is_bounded(void **state)
 	}
 }
 
+/* Whoever restarts a guest and sees it hang finds the reason in the log. */
+static void that_the_next_client_waits_for_the_storage_is_said_once(void **state)
+{
+	struct disk d;
+
+	(void)state;
+	disk_up(&d, 1, false);
+	atomic_store(&d.vol->mode, DL_HOLD);
+	assert_int_equal(dl_add(&d.q, &d.r, VIRTIO_BLK_T_IN, 0), 0);
+	dl_notify(&d.q);
+	vl_until(&d.w, atomic_load(&d.vol->waiting) == 1);
+	close(d.w.sock);
+	d.w.sock = -1;
+	vl_rest(&d.w);
+	pass(&d.w, 3 * SECOND);
+	assert_int_equal(vl_logged("the next client has to wait"), 0);
+	pass(&d.w, 2 * SECOND);
+	pass(&d.w, 60 * SECOND);
+	assert_int_equal(vl_logged("the next client has to wait"), 1);
+	dl_release(d.vol);
+	vl_until(&d.w, !vl_stats(&d.w).connected);
+	/* One that goes at once leaves no timer behind. */
+	vl_hello(&d.w);
+	vl_go(&d.w);
+	pass(&d.w, 60 * SECOND);
+	assert_int_equal(vl_logged("the next client has to wait"), 1);
+	vl_hello(&d.w);
+	vl_give_irqs(&d.w);
+	vl_map_ram(&d.w);
+	dl_mem_map(&d.mem);
+	atomic_store(&d.vol->mode, DL_NOW);
+	vl_until(&d.w, dl_is_used(&d.q, &d.r));
+	disk_down(&d);
+}
+
+/* Files that their sender serves himself, and does not let anybody close. */
+static void descriptors_that_cannot_be_closed_are_bounded_and_stop_nobody(void **state)
+{
+	struct vu_irq_set set = {
+		.argsz = sizeof(set), .flags = VL_EVENTFD, .index = VU_IRQ_MSIX, .count = 16
+	};
+	struct fuse_trap t;
+	unsigned int sent = 0;
+	struct vl w;
+
+	(void)state;
+	if (!trap_set(&t)) {
+		print_message("skipped: no file system can be mounted here\n");
+		skip();
+	}
+	vl_up(&w, NULL);
+	vl_hello(&w);
+	while (vl_logged("cannot be closed") == 0) {
+		int fds[16];
+
+		for (unsigned int i = 0; i < 16; i++) {
+			fds[i] = trap_file(&t);
+			assert_true(fds[i] >= 0);
+		}
+		vl_send_flags(&w, VU_DEVICE_SET_IRQS, 0, &set, sizeof(set), fds, 16);
+		for (unsigned int i = 0; i < 16; i++)
+			close(fds[i]);
+		/* From here on whoever closes one waits. */
+		atomic_store(&t.shut, true);
+		vl_rest(&w);
+		atomic_store(&t.shut, false);
+		sent += 16;
+		assert_true(sent < 600);
+	}
+	vl_until_closed(&w);
+	assert_true(vl_open_fds() < w.fds_at_start + 320);
+	/* Somebody else has no use for descriptors, perhaps. */
+	vl_hello(&w);
+	assert_int_equal(vl_get(&w, VL_CONFIG, PCI_VENDOR_ID, 2), 0x1af4);
+	vl_go(&w);
+	trap_open(&t);
+	/* And all of it ends with the file system. */
+	vl_until(&w, tvq_fd_closing() == 0);
+	vl_hello(&w);
+	vl_map_ram(&w);
+	vl_down(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -219,6 +321,8 @@ int main(void)
 		cmocka_unit_test(descriptors_that_a_worker_has_not_given_up_are_waited_for),
 		cmocka_unit_test(files_of_many_tib_do_not_use_up_the_address_space),
 		cmocka_unit_test(memory_that_changes_while_the_storage_hangs_is_bounded),
+		cmocka_unit_test(that_the_next_client_waits_for_the_storage_is_said_once),
+		cmocka_unit_test(descriptors_that_cannot_be_closed_are_bounded_and_stop_nobody),
 	};
 
 	if (!vl_catch_sigbus())
