@@ -84,7 +84,8 @@ void tvq_fn_die(struct tvq_fn *fn, const char *why)
 {
 	if (atomic_xchg(&fn->dead, 1))
 		return;
-	dev_err(&fn->pdev->dev, "the device is given up: %s\n", why);
+	if (why)
+		dev_err(&fn->pdev->dev, "the device is given up: %s\n", why);
 	queue_work(system_unbound_wq, &fn->die_work);
 }
 

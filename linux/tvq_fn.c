@@ -304,6 +304,7 @@ void tvq_fn_stop(struct tvq_fn *fn)
 		dev_warn(&pdev->dev, "it does not reset; its access to memory is taken away\n");
 	pci_clear_master(pdev);
 	detach_irqs(fn);
+	tvq_fn_die_wait(fn); /* an interrupt may have found its ring broken to the last */
 	delete_ring(fn);
 	tvq_irqs_exit(fn);
 	pci_iounmap(pdev, fn->notify);

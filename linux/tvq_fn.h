@@ -66,7 +66,10 @@ void tvq_die_exit(void);
 void tvq_die_prepare(struct tvq_fn *fn); /* before tvq_fn_start() */
 void tvq_fn_watch(struct tvq_fn *fn);	 /* begin to look after it */
 void tvq_fn_unwatch(struct tvq_fn *fn);	 /* end it; waits for what is under way */
-/* The function is given up, for that reason. Any context, only the first call counts. */
+/*
+ * The function is given up, for that reason (NULL: nothing is said). Any context, only the first
+ * call counts.
+ */
 void tvq_fn_die(struct tvq_fn *fn, const char *why);
 /* Waits until a dead function cannot do DMA any more. */
 void tvq_fn_die_wait(struct tvq_fn *fn);

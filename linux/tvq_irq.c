@@ -4,8 +4,8 @@
  *
  * Vector 0 takes configuration changes and nothing else, since each of them makes somebody ask what
  * has changed; vector 1 the transportq, the others queues of managed devices, which share vector 1
- * where there are no others. A queue gets a vector of its own while there are any, then the one with
- * fewest users. Vectors are requested when the first user comes, and kept.
+ * where there are no others. A queue gets a vector of its own while there are any, then the one
+ * with fewest users. Vectors are requested when the first user comes, and kept.
  *
  * What the device is told, by function:
  * - With a page of MSIs (struct virtio_transportq_pci_msi_cap) the pair is an address in the page

@@ -2,8 +2,10 @@
 /*
  * A managed device comes, and goes.
  */
+#include <linux/iommu.h>
 #include <linux/slab.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
 
 #include "tvq_dev.h"
 #include "tvq_fn.h"
@@ -50,6 +52,20 @@ static int take_area(struct tvq_dev *dev, struct tvq_vq *vq, const struct tvq_cm
 	return 0;
 }
 
+/*
+ * A ring of so many entries at most. Behind an IOMMU its memory is gathered page by page, and what
+ * emulates a device may be able to serve an area in one piece only; a descriptor area of one page
+ * is one, and so are the others, which are smaller.
+ */
+static u16 ring_limit(const struct tvq_fn *fn)
+{
+	struct iommu_domain *domain = iommu_get_domain_for_dev(&fn->pdev->dev);
+
+	if (!domain || !(domain->type & __IOMMU_DOMAIN_PAGING))
+		return 32768;
+	return PAGE_SIZE / sizeof(struct vring_desc);
+}
+
 static int take_queue(struct tvq_dev *dev, struct tvq_vq *vq, const struct tvq_cmd *size,
 		      const struct tvq_cmd *area)
 {
@@ -58,6 +74,7 @@ static int take_queue(struct tvq_dev *dev, struct tvq_vq *vq, const struct tvq_c
 		dev_err(&dev->vdpa.dev, "queue %u has %u entries at most\n", vq->index, vq->max);
 		return -EPROTO;
 	}
+	vq->max = min(vq->max, ring_limit(dev->fn));
 	return take_area(dev, vq, area);
 }
 

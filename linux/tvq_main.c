@@ -66,7 +66,7 @@ static void shutdown(struct pci_dev *pdev)
 {
 	struct tvq_fn *fn = pci_get_drvdata(pdev);
 
-	tvq_fn_die(fn, "the system goes down");
+	tvq_fn_die(fn, NULL);
 	tvq_fn_die_wait(fn);
 }
 
@@ -144,3 +144,5 @@ module_exit(tvq_exit);
 
 MODULE_DESCRIPTION("vDPA devices behind a virtio transport virtqueue");
 MODULE_LICENSE("GPL");
+/* Without it there are vDPA devices, and no disks. */
+MODULE_SOFTDEP("post: virtio_vdpa");

@@ -105,6 +105,7 @@ archive() { (cd "$1" && find . | LC_ALL=C sort | cpio -o -H newc --quiet -R 0:0)
 begin() {
 	work=$(mktemp -d "$CACHE/making.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
+	trap 'exit 143' TERM INT
 	chmod 755 "$work"
 	tree=$work/tree
 	mkdir "$tree"

@@ -44,6 +44,7 @@ make_lists() { "$here/guest-exec.sh" usr/sbin/depmod -b "$1" "$2"; }
 begin() {
 	work=$(mktemp -d "$CACHE/making.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
+	trap 'exit 143' TERM INT
 	chmod 755 "$work"
 }
 

@@ -164,7 +164,8 @@ static int make_region(struct vfu_conn *c, const struct vfu_req *req, struct tvq
 		return vfu_no(c, -ENOSPC, "this process has mapped as many regions as it may");
 	err = map_file(fd, req, r);
 	if (err == -ENOSPC)
-		return vfu_no(c, err, "this process would have mapped more than 64 TiB, or 60000 pieces");
+		return vfu_no(c, err,
+			      "this process would have mapped more than 64 TiB, or 60000 pieces");
 	return err == -ENXIO ? vfu_no(c, err, "the region is larger than its file") : err;
 }
 

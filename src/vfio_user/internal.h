@@ -53,7 +53,7 @@
 #define VFU_MESSAGES_PER_TURN	16
 #define VFU_REGIONS_PER_MESSAGE 4096
 /* Descriptors that cannot be closed yet; with more none are taken any more. */
-#define VFU_MAX_CLOSING	      256
+#define VFU_MAX_CLOSING		256
 /* DMA writes that the client has not answered yet. */
 #define VFU_MAX_WRITES		64
 /* A DMA write of four bytes. */

@@ -57,8 +57,6 @@ sleep 10
 [ -d /proc/$! ] && echo "the removal waits for it"
 [ -z "$(ls /sys/block)" ] && echo "no disk is shown any more"
 calm
-# Turning the machine off would wait, too.
-{ sleep 5 && echo b >/proc/sysrq-trigger; } &
 exit
 GUEST
 
@@ -104,6 +102,9 @@ fi
 wait_console "the guest has its devices" '^ready to lose tvqd' "$(slower 60)"
 kill_tvqd
 if [ "$how" = waiting ]; then
+	wait_console "the guest's script ends" '^guest-job-status' "$(slower 100)"
+	# The guest cannot turn itself off.
+	check "the machine is switched off" qmp quit
 	need_guest
 	facts "the driver notices" "new requests fail" "no device is made" \
 		"the request is still under way" \

@@ -1,31 +1,37 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A file system whose files, once the trap is shut, cannot be closed: close() waits for whoever
- * serves it (FUSE's FLUSH), which is us. Needs the right to mount; nothing stays mounted.
+ * A file system whose files, while the trap is shut, cannot be closed: close() waits for whoever
+ * serves it (FUSE's FLUSH), which is a process of its own. Needs the right to mount; nothing stays
+ * mounted. The process ends after a while in any case, and with it all that waits: a test that fails
+ * could not even exit before.
  */
 #ifndef TVQ_TESTS_FUSE_TRAP_H
 #define TVQ_TESTS_FUSE_TRAP_H
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <linux/fuse.h>
 
 struct fuse_trap {
 	int dev, dir;
-	pthread_t thread;
-	atomic_bool shut, over;
+	pid_t owner, server;
+	atomic_bool *shut; /* for the owner, too; shared with the server */
 };
+
+#define TRAP_SECONDS 60
 
 static inline void trap_attr(struct fuse_attr *a, uint64_t node)
 {
@@ -76,7 +82,8 @@ static inline void trap_serve(struct fuse_trap *t, const struct fuse_in_header *
 		trap_answer(t->dev, h->unique, 0, &opened, sizeof(opened));
 		break;
 	case FUSE_FLUSH:
-		if (atomic_load(&t->shut))
+		/* Threads of the kernel's that close for this process always wait. */
+		if (atomic_load(t->shut) || h->pid != (uint32_t)t->owner)
 			break;
 		trap_answer(t->dev, h->unique, 0, NULL, 0);
 		break;
@@ -93,44 +100,53 @@ static inline void trap_serve(struct fuse_trap *t, const struct fuse_in_header *
 	}
 }
 
-static inline void *trap_main(void *arg)
+static inline void trap_main(struct fuse_trap *t)
 {
 	static _Alignas(8) uint8_t m[FUSE_MIN_READ_BUFFER];
-	struct fuse_trap *t = arg;
-	struct pollfd p = { .fd = t->dev, .events = POLLIN };
 
-	while (!atomic_load(&t->over)) {
-		if (poll(&p, 1, 10) == 1 && read(t->dev, m, sizeof(m)) > 0)
+	signal(SIGALRM, SIG_DFL);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	alarm(TRAP_SECONDS);
+	for (;;)
+		if (read(t->dev, m, sizeof(m)) > 0)
 			trap_serve(t, (struct fuse_in_header *)m);
-	}
-	return NULL;
 }
 
-/* False: it cannot be mounted here. */
+static inline bool trap_mount(const struct fuse_trap *t, const char *path)
+{
+	char options[96];
+
+	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", t->dev);
+	return !mount("trap", path, "fuse", MS_NOSUID | MS_NODEV, options);
+}
+
+/* False: it cannot be mounted here. Before anybody else has a thread or a descriptor. */
 static inline bool trap_set(struct fuse_trap *t)
 {
-	char path[] = "/tmp/tvq-trap-XXXXXX", options[96];
-	bool mounted;
+	char path[] = "/tmp/tvq-trap-XXXXXX";
 
 	memset(t, 0, sizeof(*t));
-	t->dev = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	t->dev = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	if (t->dev < 0)
 		return false;
-	if (!mkdtemp(path)) {
+	t->shut = mmap(NULL, sizeof(*t->shut), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		       -1, 0);
+	if (t->shut == MAP_FAILED || !mkdtemp(path))
+		abort();
+	if (!trap_mount(t, path)) {
+		rmdir(path);
 		close(t->dev);
 		return false;
 	}
-	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", t->dev);
-	mounted = !mount("trap", path, "fuse", MS_NOSUID | MS_NODEV, options);
-	if (mounted && pthread_create(&t->thread, NULL, trap_main, t))
-		abort();
-	t->dir = mounted ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	if (mounted)
-		umount2(path, MNT_DETACH);
+	t->owner = getpid();
+	t->server = fork();
+	if (!t->server)
+		trap_main(t);
+	close(t->dev); /* it is the server's alone, and what waits ends with it */
+	t->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	umount2(path, MNT_DETACH);
 	rmdir(path);
-	if (!mounted)
-		close(t->dev);
-	return mounted;
+	return true;
 }
 
 /* A new descriptor of a file of its; -1: none. */
@@ -142,10 +158,10 @@ static inline int trap_file(struct fuse_trap *t)
 /* Whoever waits in a close() is let go. No file may be opened any more. */
 static inline void trap_open(struct fuse_trap *t)
 {
-	atomic_store(&t->over, true);
-	pthread_join(t->thread, NULL);
-	close(t->dev);
+	kill(t->server, SIGKILL);
+	waitpid(t->server, NULL, 0);
 	close(t->dir);
+	munmap(t->shut, sizeof(*t->shut));
 }
 
 #endif
