@@ -6,6 +6,11 @@ Next to it, in the same repetition, the same program over the in-process bus; fo
 qemu-storage-daemon over vhost-user, with the client that the block rows have. The clients never
 sleep. A polling server does not either; a sleeping one sleeps as soon as it has nothing to do, so
 that each notification is a message over the socket and a wake-up.
+
+With many requests in flight client and server settle in one of two states and stay there: they work
+in turns on batches of nearly all requests, or side by side on a few, which is three times slower for
+the cache lines that pass between them. It is the same on either bus, and which it is is chance; so a
+sample is the best of three runs.
 """
 
 import json
@@ -21,13 +26,14 @@ KINDS = {"1 command in flight": "commands/1-in-flight",
          "64 commands in flight": "commands/64-in-flight",
          "create+destroy": "create-destroy"}
 LIVING = 1000  # devices, during the command rows
+TRIES = 3
 
 
 def start(config, polling):
     """tvqd with one thread, on the server's CPU."""
     folder = os.path.join(config.folder, "served")
     path = os.path.join(folder, "vfio")
-    server = Tvqd(folder, config.tvqd, polling, SERVER_CPU, serve="vfio-user:" + path)
+    server = Tvqd(folder, config.tvqd, polling, SERVER_CPU, serve=f"vfio-user:{path},ram-pool=on")
     server.bus = "vfio-user:" + path
     return server
 
@@ -138,7 +144,8 @@ class Reads:
         if server:
             server.resume()
         try:
-            result = self.config.watch.sample(lambda: run(argv), server)
+            result = max((self.config.watch.sample(lambda: run(argv), server)
+                          for _ in range(TRIES)), key=lambda r: r["rate"])
         finally:
             if server:
                 server.pause()

@@ -61,6 +61,7 @@ static const char help[] =
 	"  --queue-size N        most entries of a virtqueue, a power of two (1024)\n"
 	"  --transportq FORMAT   ring of the transport virtqueue: split or packed (split)\n"
 	"  --serve vfio-user:PATH[,id=ID][,vectors=N][,msi-page=on|off]\n"
+	"        [,ram-pool=on|off]\n"
 	"                        serve mgmt0 as a PCI function on a socket, to QEMU or another\n"
 	"                        tvqd, which adds the devices; this one has the volumes\n"
 	"  --manage vfio-user:PATH\n"
@@ -250,9 +251,17 @@ static int parse_serve_key(struct tvqd_cfg *cfg, const char *s, const char **rig
 		cfg->pci_msi_page = s[10] == 'n';
 		return 0;
 	}
-	*right = !strncmp(s, "msi-page=", 9)
-			 ? "msi-page=on or msi-page=off"
-			 : "id=, vectors= or msi-page= behind the path, which has no comma";
+	if (!strcmp(s, "ram-pool=on") || !strcmp(s, "ram-pool=off")) {
+		cfg->ram_pool = s[10] == 'n';
+		return 0;
+	}
+	if (!strncmp(s, "msi-page=", 9))
+		*right = "msi-page=on or msi-page=off";
+	else if (!strncmp(s, "ram-pool=", 9))
+		*right = "ram-pool=on or ram-pool=off";
+	else
+		*right = "id=, vectors=, msi-page= or ram-pool= behind the path, which has no "
+			 "comma";
 	return -EINVAL;
 }
 

@@ -30,6 +30,7 @@ struct tvqd_cfg {
 	/* SERVE: the PCI function's; 0: the default */
 	uint16_t pci_device_id, pci_vectors;
 	bool pci_msi_page;
+	bool ram_pool; /* for one that serves: the built-in pool all the same */
 	enum tvq_log_level log_level;
 	unsigned int max_clients; /* connections to the control socket at one time */
 	uint64_t request_ns;	  /* time that a client may take to send one request */
@@ -47,8 +48,8 @@ void tvqd_cfg_default(struct tvqd_cfg *cfg);
 /* Fills cfg, its control path included. Prints help, version and mistakes itself. */
 enum tvqd_action tvqd_options(struct tvqd_cfg *cfg, int argc, char **argv);
 
-/* "vfio-user:PATH[,id=ID][,vectors=N][,msi-page=on|off]", of --serve, and "vfio-user:PATH", of
- * --manage. -EINVAL: *cfg is unchanged, and *right says what would be right. */
+/* "vfio-user:PATH[,id=ID][,vectors=N][,msi-page=on|off][,ram-pool=on|off]", of --serve, and
+ * "vfio-user:PATH", of --manage. -EINVAL: *cfg is unchanged, and *right says what would be right. */
 int tvqd_parse_serve(struct tvqd_cfg *cfg, const char *arg, const char **right);
 int tvqd_parse_manage(struct tvqd_cfg *cfg, const char *arg, const char **right);
 

@@ -418,6 +418,9 @@ int tvqd_volumes_init(struct tvqd *d, char *err)
 		snprintf(err, TVQD_ERR_LEN, "out of memory");
 		return -ENOMEM;
 	}
+	/* A guest that makes its own devices does not get the host's memory for the asking. */
+	if (!(d->where->role & TVQD_DRIVER) && !d->cfg.ram_pool)
+		return 0;
 	ret = tvq_volume_pool_add_maker(d->pool, &cfg, why);
 	if (ret)
 		snprintf(err, TVQD_ERR_LEN, "%s", why);

@@ -26,9 +26,11 @@ ro_volume ro
 volume_bytes 16777216
 PROFILE
 truncate -s 16M "$tmp/ro.img"
+mkdir "$tmp/made"
 
 start_tvqd --workers "$workers" --serve "vfio-user:$socket,msi-page=$page"
 check "it has a volume to write to" ctl volume add name rw ram 16M
+check "and a pool that makes more" ctl volume add name made pool "$tmp/made" size 16M
 check "and a read-only one" ctl volume add name ro file "$tmp/ro.img" readonly on
 status=0
 timeout 250 "$build/bin/tvq-conformance" "vfio-user:$socket" "${option[@]}" >"$tmp/suite" 2>&1 \

@@ -13,7 +13,7 @@
 
 need_module "${1-trixie}"
 # With few vectors queues share them: four devices have ten queues here.
-serve "${2-}" ${3:+--queue-size 256}
+serve "${2-}"
 add_volumes 4 64
 
 # VERSION_1, ACCESS_PLATFORM, FLUSH; RING_PACKED; MQ: then a device has a queue for each CPU.

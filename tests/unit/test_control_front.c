@@ -49,7 +49,10 @@ static int close_fronts(void **state)
 
 static void start_daemons(struct fronts *fs, const char *workers)
 {
-	if (!lab_start(&fs->serving, "--workers", workers, "--serve", fs->socket, NULL))
+	char serve[sizeof(fs->socket) + 16];
+
+	snprintf(serve, sizeof(serve), "%s,ram-pool=on", fs->socket);
+	if (!lab_start(&fs->serving, "--workers", workers, "--serve", serve, NULL))
 		fail_msg("it does not serve:\n%s", fs->serving.log);
 	if (!lab_start(&fs->managing, "--manage", fs->socket, NULL))
 		fail_msg("it does not manage:\n%s", fs->managing.log);

@@ -248,13 +248,15 @@ static void device_may_be_here_or_served_or_managed(void **state)
 	assert_false(cfg.pci_msi_page);
 	assert_int_equal(cfg.workers, 1);
 	assert_int_equal(options(&cfg, "--serve",
-				 "vfio-user:/s,msi-page=on,vectors=2048,id=0x10F2"),
+				 "vfio-user:/s,msi-page=on,vectors=2048,id=0x10F2,ram-pool=on"),
 			 TVQD_RUN);
 	assert_string_equal(cfg.socket, "/s");
 	assert_int_equal(cfg.pci_device_id, 0x10f2);
 	assert_int_equal(cfg.pci_vectors, 2048);
 	assert_true(cfg.pci_msi_page);
+	assert_true(cfg.ram_pool);
 	assert_int_equal(options(&cfg, "--serve", "vfio-user:/s,id=0x1042,msi-page=off"), TVQD_RUN);
+	assert_false(cfg.ram_pool);
 	assert_int_equal(cfg.pci_device_id, 0x1042);
 	assert_false(cfg.pci_msi_page);
 	assert_int_equal(options(&cfg, "--manage", "vfio-user:/s"), TVQD_RUN);
@@ -271,9 +273,10 @@ static void wrong_socket_is_said_with_its_option_and_what_would_be_right(void **
 		{ "--serve", "vhost-user:/s", "vfio-user:PATH" },
 		{ "--serve", "vfio-user:", "vfio-user:PATH" },
 		{ "--serve", "vfio-user:,id=0x10f2", "vfio-user:PATH" },
-		{ "--serve", "vfio-user:/s,", "id=, vectors= or msi-page=" },
-		{ "--serve", "vfio-user:/s,vectors=1,,id=0x10f2", "id=, vectors= or msi-page=" },
-		{ "--serve", "vfio-user:/s,ids=1", "id=, vectors= or msi-page=" },
+		{ "--serve", "vfio-user:/s,", "id=, vectors=, msi-page= or ram-pool=" },
+		{ "--serve", "vfio-user:/s,vectors=1,,id=0x10f2",
+		  "id=, vectors=, msi-page= or ram-pool=" },
+		{ "--serve", "vfio-user:/s,ids=1", "id=, vectors=, msi-page= or ram-pool=" },
 		{ "--serve", "vfio-user:/s,id=", "id=0x10f0 to id=0x10ff" },
 		{ "--serve", "vfio-user:/s,id=0x1041", "id=0x10f0 to id=0x10ff" },
 		{ "--serve", "vfio-user:/s,id=0x10ef", "id=0x10f0 to id=0x10ff" },
@@ -285,6 +288,7 @@ static void wrong_socket_is_said_with_its_option_and_what_would_be_right(void **
 		{ "--serve", "vfio-user:/s,vectors=2049", "vectors=1 to vectors=2048" },
 		{ "--serve", "vfio-user:/s,vectors=-1", "vectors=1 to vectors=2048" },
 		{ "--serve", "vfio-user:/s,msi-page=yes", "msi-page=on or msi-page=off" },
+		{ "--serve", "vfio-user:/s,ram-pool=1", "ram-pool=on or ram-pool=off" },
 		{ "--manage", "/s", "vfio-user:PATH" },
 		{ "--manage", "vfio-user:", "vfio-user:PATH" },
 		{ "--manage", "vfio-user:/s,id=0x10f2", "told to the tvqd that serves it" },

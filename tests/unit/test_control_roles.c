@@ -29,6 +29,7 @@ static int open_labs(void **state)
 	lab_path(&ls->serving, "", "mgmt0.sock", ls->socket, sizeof(ls->socket));
 	lab_path(&ls->serving, "vfio-user:", "mgmt0.sock", ls->serve, sizeof(ls->serve));
 	memcpy(ls->manage, ls->serve, sizeof(ls->manage));
+	strcat(ls->serve, ",ram-pool=on");
 	return 0;
 }
 
@@ -411,7 +412,8 @@ static void every_kind_of_function_can_be_managed(void **state)
 	struct roles *ls = *state;
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		snprintf(ls->serve, sizeof(ls->serve), "vfio-user:%s%s", ls->socket, keys[i]);
+		snprintf(ls->serve, sizeof(ls->serve), "vfio-user:%s,ram-pool=on%s", ls->socket,
+			 keys[i]);
 		if (!lab_start(&ls->serving, "--workers", i % 2 ? "0" : "2", "--serve", ls->serve,
 			       NULL))
 			fail_msg("%s:\n%s", ls->serve, ls->serving.log);
@@ -422,6 +424,19 @@ static void every_kind_of_function_can_be_managed(void **state)
 		assert_ended(&ls->managing, lab_stop(&ls->managing, SIGTERM), 0);
 		assert_ended(&ls->serving, lab_stop(&ls->serving, SIGTERM), 0);
 	}
+}
+
+/* What a guest gets is what the host gave it. */
+static void client_gets_no_memory_for_the_asking(void **state)
+{
+	struct roles *ls = *state;
+
+	assert_true(lab_start(&ls->serving, "--serve", ls->manage, NULL));
+	start_managing(ls);
+	lab_refused(&ls->managing, dev_add(ls, "d", NULL, NULL), "mgmt0 refused to create 'd'");
+	add_volume(ls, "one");
+	lab_ok(&ls->managing, dev_add(ls, "d", NULL, NULL), NULL);
+	lab_refused(&ls->managing, dev_add(ls, "e", NULL, NULL), "mgmt0 refused to create 'e'");
 }
 
 static void room_is_as_much_as_the_serving_daemon_was_told(void **state)
@@ -458,6 +473,7 @@ int main(void)
 		unit_test_roles(stale_socket_of_a_killed_server_is_replaced),
 		unit_test_roles(socket_that_is_about_to_go_is_waited_for),
 		unit_test_roles(every_kind_of_function_can_be_managed),
+		unit_test_roles(client_gets_no_memory_for_the_asking),
 		unit_test_roles(room_is_as_much_as_the_serving_daemon_was_told),
 	};
 
