@@ -43,7 +43,9 @@ own_words() {	# program
 	for other in "$bin"/*; do
 		other=${other##*/}
 		[ "$other" = "$1" ] ||
-			text=$(sed -E "s/(^|[^-[:alnum:]])$other(\([18]\))?( with)? --?[a-z-]+/\1/g" <<<"$text")
+			text=$(sed -E \
+				"s/(^|[^-[:alnum:]])$other(\([18]\))?( with)? --?[a-z-]+/\1/g" \
+				<<<"$text")
 	done
 	echo "$text"
 }

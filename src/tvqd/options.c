@@ -56,7 +56,7 @@ static const char help[] =
 	"  --workers N[@CPUS]    N threads for data, on these CPUs, as in 2@0,4-6;\n"
 	"                        0: one thread does everything (1)\n"
 	"  --poll-us N|always    microseconds that an idle thread polls before it sleeps (64)\n"
-	"  --max-devices N       most managed devices (65536)\n"
+	"  --max-devices N       most managed devices (65536; with --serve 4096)\n"
 	"  --max-vqs N           most virtqueues of all managed devices (262144)\n"
 	"  --queue-size N        most entries of a virtqueue, a power of two (1024)\n"
 	"  --transportq FORMAT   ring of the transport virtqueue: split or packed (split)\n"

@@ -18,6 +18,9 @@
 #define PATIENCE_NS 2000000000ull
 #define PAUSE_US    200000
 
+/* Each has a page of BAR 2, for which the client's firmware or kernel has to find room. */
+#define DEFAULT_DEVICES 4096
+
 static int served_start(struct tvqd *d, char *err)
 {
 	uint64_t end = tvq_os_host.now() + PATIENCE_NS;
@@ -34,6 +37,8 @@ static int served_start(struct tvqd *d, char *err)
 	struct tvq_pci *pci;
 
 	tvqd_mgmt_cfg(d, &cfg.pci.mgmt);
+	if (!cfg.pci.mgmt.max_devices)
+		cfg.pci.mgmt.max_devices = DEFAULT_DEVICES;
 	while (!(d->vfio_user = tvq_vfio_user_new(&cfg, why))) {
 		if (tvq_os_host.now() < end && tvqd_answers(cfg.path)) {
 			usleep(PAUSE_US);
