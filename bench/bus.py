@@ -8,9 +8,9 @@ sleep. A polling server does not either; a sleeping one sleeps as soon as it has
 that each notification is a message over the socket and a wake-up.
 
 With many requests in flight client and server settle in one of two states and stay there: they work
-in turns on batches of nearly all requests, or side by side on a few, which is three times slower for
-the cache lines that pass between them. It is the same on either bus, and which it is is chance; so a
-sample is the best of three runs.
+in turns on batches of nearly all requests, or side by side on a few, which is three times slower
+for the cache lines that pass between them. That is so on either bus, and which state it is is
+chance; so a sample is the best of three runs.
 """
 
 import json

@@ -14,8 +14,8 @@
  *                       until N new nodes are there
  *     ping              says "!ping", which the host answers by a line at once; "=MICROSECONDS"
  *
- * "=-ERRNO" says that it failed. A node is a new name vd... in /dev, told by inotify; nothing polls,
- * since the guest may have one CPU.
+ * "=-ERRNO" says that it failed. A node is a new name vd... in /dev, told by inotify; nothing
+ * polls, since the guest may have one CPU.
  */
 #include <errno.h>
 #include <fcntl.h>

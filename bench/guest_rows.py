@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The rows that a guest measures, by its own monotonic clock: how fast block devices come, and 4 KiB
-random reads. Ours are made by `vdpa dev add` on a management device that tvqd serves; the peers are
-QEMU's own virtio-blk-pci, and vhost-user-blk on qemu-storage-daemon, in the same guest.
+"""The rows that a guest measures, by its own monotonic clock: how fast block devices come, and
+4 KiB random reads. Ours are made by `vdpa dev add` on a management device that tvqd serves; the
+peers are QEMU's own virtio-blk-pci, and vhost-user-blk on qemu-storage-daemon, in the same guest.
 
 The guest is emulated (TCG) and has one CPU. All volumes are null volumes that answer zeroes.
 
 A peer's device comes by device_add over QMP, on the guest's request, which takes a fraction of a
 millisecond; what such a request takes with nothing to do is measured and taken off. Alone it comes
 into a PCI Express root port, as management tools do it. In a row there are not enough buses for
-that (256 in all), so that 32 of them share a PCI bridge; all device_add are sent at once, while ours
-is a loop of the shell's. The guest's interrupt vectors, about 200 for a CPU, bound how many fit: each
-virtio-blk-pci takes two, which makes 96 in a guest that has nothing else; ours share the 64 of the
-management function, and leave room for FIT of QEMU's.
+that (256 in all), so that 32 of them share a PCI bridge; all device_add are sent at once, while
+ours is a loop of the shell's. The guest's interrupt vectors, about 200 for a CPU, bound how many
+fit: each virtio-blk-pci takes two, which makes 96 in a guest that has nothing else; ours share
+the 64 of the management function, and leave room for FIT of QEMU's.
 """
 
 import os
@@ -28,10 +28,10 @@ FIT = 48  # of QEMU's, and as many of ours next to them
 DEPTHS = (1, 32)
 PORTS, BRIDGES = 1, 2
 FUNCTION_ID = "0x10f2"  # which the kernel's own virtio_pci leaves alone
-# Two functions are served, with the two ways that interrupts of managed devices can take: through a
-# page of the function, and as messages to QEMU which write to the guest's interrupt controller.
-# Rows but those of the second are the first's.
-WAYS = {"ours": ",msi-page=on", "messages": ",msi-page=off"}
+# Two functions are served, by tvqd as it suits a guest on two CPUs (one thread, which does not
+# poll, and interrupts through a page of the function: no thread hands anything on), and by tvqd
+# with its defaults. Rows but those of the second are the first's.
+WAYS = {"ours": (",msi-page=on", ("--workers", "0", "--poll-us", "0")), "defaults": ("", ())}
 QEMU = "virtio-blk-pci"
 QSD = "vhost-user-blk-pci, qemu-storage-daemon"
 
@@ -78,7 +78,7 @@ class InGuest:
                         "none: 96 virtio-blk-pci use up a CPU's vectors", higher=False)
         self.reads = {(depth, way, peer): Row(f"guest read{words} depth {depth} / {peer}",
                                               "requests/s", name, aim=0.9)
-                      for way, words in (("ours", ""), ("messages", ", MSI by messages,"))
+                      for way, words in (("ours", ""), ("defaults", ", tvqd's defaults,"))
                       for depth in DEPTHS for peer, name in (("qemu", QEMU), ("qsd", QSD))}
         self.wanted = None
         self.guest = self.storaged = None
@@ -133,11 +133,11 @@ class InGuest:
                                  os.path.join(c.build, "module")], text=True,
                                 stdout=subprocess.PIPE, check=True).stdout.strip()
         options = ["--file", module]
-        for way, words in WAYS.items():
+        for way, (words, more) in WAYS.items():
             folder = os.path.join(c.folder, "served-" + way)
             path = os.path.join(folder, "vfio")
             self.served[way] = Tvqd(folder, c.tvqd, False, None,
-                                    serve=f"vfio-user:{path},id={FUNCTION_ID}{words}")
+                                    serve=f"vfio-user:{path},id={FUNCTION_ID}{words}", more=more)
             options += ["--vfio-user", path]
         return options
 

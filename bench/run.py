@@ -5,8 +5,8 @@
 usage: bench/run.py [--quick] [--only PATTERN]... [--list] [options]
 
 Prints a table and writes BUILD/bench.json. The machine should have nothing else to do. Needs what
-`scripts/deps.sh bench guest` installs; the rows of libblkio and those of a guest (--only guest) need
-the guest root, which scripts/guest-root.sh makes.
+`scripts/deps.sh bench guest` installs; the rows of libblkio and those of a guest (--only guest)
+need the guest root, which scripts/guest-root.sh makes.
 """
 
 import argparse

@@ -159,9 +159,9 @@ class Server:
 class Tvqd(Server):
     label = "tvqd"
 
-    def __init__(self, folder, binary, polling, cpu=1, serve=None):
+    def __init__(self, folder, binary, polling, cpu=1, serve=None, more=()):
         """serve: --serve's argument; with a CPU, all of it is one thread there, which polls always
-        or not at all."""
+        or not at all. more: arguments that come last."""
         super().__init__(folder)
         workers = "1" if cpu is None else f"1@{cpu}"
         argv, poll = [binary, "--control", self.control_path], "always" if polling else None
@@ -169,7 +169,8 @@ class Tvqd(Server):
             argv += ["--serve", serve]
         if serve and cpu is not None:
             argv, workers, poll = ["taskset", "-c", str(cpu)] + argv, "0", poll or "0"
-        self.launch(argv + ["--workers", workers] + (["--poll-us", poll] if poll else []))
+        self.launch(argv + ["--workers", workers] + (["--poll-us", poll] if poll else []) +
+                    list(more))
 
     @staticmethod
     def request(cmd, **args):

@@ -75,6 +75,7 @@ void tvqd_cfg_default(struct tvqd_cfg *cfg)
 	*cfg = (struct tvqd_cfg){
 		.workers = 1,
 		.poll_ns = DEFAULT_POLL_US * 1000ull,
+		.pci_msi_page = true,
 		.log_level = TVQ_LOG_INFO,
 		.max_clients = DEFAULT_CLIENTS,
 		.request_ns = REQUEST_NS,

@@ -245,7 +245,7 @@ static void device_may_be_here_or_served_or_managed(void **state)
 	assert_string_equal(cfg.socket, "/a b.sock");
 	assert_int_equal(cfg.pci_device_id, 0);
 	assert_int_equal(cfg.pci_vectors, 0);
-	assert_false(cfg.pci_msi_page);
+	assert_true(cfg.pci_msi_page);
 	assert_int_equal(cfg.workers, 1);
 	assert_int_equal(options(&cfg, "--serve",
 				 "vfio-user:/s,msi-page=on,vectors=2048,id=0x10F2,ram-pool=on"),
