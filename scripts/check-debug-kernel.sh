@@ -20,5 +20,6 @@ exec "$here/../tests/system/run" \
 	"guest-creates-256-devices debug" \
 	"guest-fio-verifies-four-devices 20 debug ,vectors=4" \
 	"guest-loses-devices-under-load debug" \
+	"guest-gives-up-a-lying-device debug" \
 	"guest-outlives-tvqd quiet debug ,msi-page=on" \
 	"guest-outlives-tvqd waiting debug ,msi-page=off"
