@@ -19,7 +19,7 @@
  * The end. Where the peer is gone, ours is the last mapping of its memory, and taking it down frees
  * that: 0.2 s and more for each GiB, and as much for some thousands of small ones. So whatever ends
  * is put on a list, which one thread for blocking work takes down one by one. Until then it counts
- * for the limits of the process.
+ * for the limits of the process; who meets these while something is on the list helps.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -125,6 +125,26 @@ static struct file_mapping *next_dying(void)
 	return f;
 }
 
+/* With the lock held. */
+static bool is_full(uint64_t size)
+{
+	return mapped >= MAX_MAPPINGS || size > MAX_BYTES - mapped_bytes;
+}
+
+/* With the lock held: room for a mapping is made, where waiting for the thread would make it. */
+static void make_room(uint64_t size)
+{
+	while (dying && is_full(size)) {
+		struct file_mapping *f = dying;
+
+		dying = f->next;
+		munmap(f->base, f->size);
+		mapped--;
+		mapped_bytes -= f->size;
+		free(f);
+	}
+}
+
 static void take_down(struct tvq_job *j)
 {
 	struct file_mapping *f;
@@ -179,7 +199,8 @@ static struct file_mapping *new_mapping(int fd, uint64_t offset, size_t size, bo
 	if (!f)
 		return NULL;
 	*err = -ENOSPC;
-	if (mapped >= MAX_MAPPINGS || size > MAX_BYTES - mapped_bytes)
+	make_room(size);
+	if (is_full(size))
 		goto free_mapping;
 	base = mmap(NULL, size, prot, flags | MAP_NORESERVE, fd, (off_t)offset);
 	if (base == MAP_FAILED) {

@@ -515,6 +515,9 @@ static int child(const char *what)
 	m = map_something(&va);
 	if (!strcmp(what, "released")) {
 		m->put(m);
+		/* A thread takes it down; what comes there before that would go, too. */
+		while (!msync(va, PAGE, MS_ASYNC))
+			usleep(1000);
 		fault_elsewhere(va);
 	} else if (!strcmp(what, "sent") || !strcmp(what, "ignored")) {
 		raise(SIGBUS);
