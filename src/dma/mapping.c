@@ -41,8 +41,6 @@
 #include "bus_error.h"
 
 #define BUCKETS	     1024
-/* From here on a mapping takes long to take down (bytes; some milliseconds). */
-#define LARGE	     (16u << 20)
 /*
  * Bytes of all mappings together. A file without content costs a peer nothing, and a process has 2^47
  * bytes of addresses: where they are used up, nothing works any more.

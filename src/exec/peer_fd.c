@@ -69,3 +69,28 @@ unsigned int tvq_fd_closing(void)
 {
 	return atomic_load(&closing);
 }
+
+bool tvq_fd_receive(struct tvq_loop *l, struct msghdr *m, int *fds, unsigned int *n,
+		    unsigned int max)
+{
+	bool all = true;
+
+	for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h; h = CMSG_NXTHDR(m, h)) {
+		size_t came = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < came; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(h) + i * sizeof(fd), sizeof(fd));
+			if (*n < max) {
+				fds[(*n)++] = fd;
+			} else {
+				tvq_fd_close(l, fd);
+				all = false;
+			}
+		}
+	}
+	return all;
+}

@@ -8,7 +8,11 @@
 #ifndef TVQ_EXEC_PEER_FD_H
 #define TVQ_EXEC_PEER_FD_H
 
+#include <stdbool.h>
+
 #include <tvq/loop.h>
+
+struct msghdr;
 
 enum tvq_fd_kind {
 	TVQ_FD_EVENT,
@@ -21,6 +25,13 @@ enum tvq_fd_kind {
 enum tvq_fd_kind tvq_fd_kind(int fd);
 /* Closes it, -1: nothing. Does not wait. On l's thread. */
 void tvq_fd_close(struct tvq_loop *l, int fd);
+/*
+ * Takes the descriptors that came with a received message, behind the *n that fds holds already, up
+ * to max in all; further ones are closed. False: there were some. They are the caller's to close. On
+ * l's thread.
+ */
+bool tvq_fd_receive(struct tvq_loop *l, struct msghdr *m, int *fds, unsigned int *n,
+		    unsigned int max);
 /*
  * Descriptors of this process that it is still closing: their files do not let go. io_uring has few
  * threads that can wait for them, and each holds a descriptor, so whoever takes more from a peer

@@ -90,27 +90,9 @@ static const char *take_descriptors(struct vu_conn *c, struct msghdr *m)
 	const char *why = m->msg_flags & MSG_CTRUNC
 				  ? "more than 8 descriptors, or this process has no more"
 				  : NULL;
-	struct cmsghdr *h;
 
-	for (h = CMSG_FIRSTHDR(m); h; h = CMSG_NXTHDR(m, h)) {
-		unsigned int i, n;
-		int fds[VU_MAX_FDS];
-
-		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
-			continue;
-		n = (unsigned int)((h->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-		if (n > VU_MAX_FDS)
-			n = VU_MAX_FDS;
-		memcpy(fds, CMSG_DATA(h), n * sizeof(int));
-		for (i = 0; i < n; i++) {
-			if (c->n_fds < VU_MAX_FDS) {
-				c->fds[c->n_fds++] = fds[i];
-			} else {
-				tvq_fd_close(c->p->loop, fds[i]);
-				why = "more than 8 descriptors";
-			}
-		}
-	}
+	if (!tvq_fd_receive(c->p->loop, m, c->fds, &c->n_fds, VU_MAX_FDS))
+		why = "more than 8 descriptors";
 	return why;
 }
 

@@ -90,25 +90,8 @@ static const char *take_descriptors(struct vfu_conn *c, struct msghdr *m)
 			      : "descriptors, while those before cannot be closed, since the "
 				"files do not let go of them (a file system that does not answer)";
 
-	for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h; h = CMSG_NXTHDR(m, h)) {
-		int fds[VU_MAX_FDS];
-		unsigned int n;
-
-		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
-			continue;
-		n = (unsigned int)((h->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-		if (n > VU_MAX_FDS)
-			n = VU_MAX_FDS;
-		memcpy(fds, CMSG_DATA(h), n * sizeof(int));
-		for (unsigned int i = 0; i < n; i++) {
-			if (c->n_fds < VU_MAX_FDS) {
-				c->fds[c->n_fds++] = fds[i];
-			} else {
-				tvq_fd_close(c->s->loop, fds[i]);
-				why = "more than 16 descriptors";
-			}
-		}
-	}
+	if (!tvq_fd_receive(c->s->loop, m, c->fds, &c->n_fds, VU_MAX_FDS))
+		why = "more than 16 descriptors";
 	return why;
 }
 
