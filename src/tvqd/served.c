@@ -16,7 +16,7 @@
 
 /* How long the socket of a daemon that was killed may outlive it. */
 #define PATIENCE_NS 2000000000ull
-#define PAUSE_US    200000
+#define PAUSE_US    20000
 
 /* Each has a page of BAR 2, for which the client's firmware or kernel has to find room. */
 #define DEFAULT_DEVICES 4096
@@ -39,11 +39,11 @@ static int served_start(struct tvqd *d, char *err)
 	tvqd_mgmt_cfg(d, &cfg.pci.mgmt);
 	if (!cfg.pci.mgmt.max_devices)
 		cfg.pci.mgmt.max_devices = DEFAULT_DEVICES;
-	while (!(d->vfio_user = tvq_vfio_user_new(&cfg, why))) {
-		if (tvq_os_host.now() < end && tvqd_answers(cfg.path)) {
-			usleep(PAUSE_US);
-			continue;
-		}
+	/* Before, not once it was refused: the socket may go between the one look and the other. */
+	while (tvqd_answers(cfg.path) && tvq_os_host.now() < end)
+		usleep(PAUSE_US);
+	d->vfio_user = tvq_vfio_user_new(&cfg, why);
+	if (!d->vfio_user) {
 		snprintf(err, TVQD_ERR_LEN, "--serve: %s", why);
 		return -EIO;
 	}
