@@ -17,6 +17,8 @@
 #include <tvq/volume.h>
 
 struct tvq_device;
+struct tvq_port;
+struct tvq_switch;
 
 enum { TVQ_TYPE_NET = 1, TVQ_TYPE_BLK = 2 }; /* virtio device ids */
 
@@ -65,6 +67,20 @@ uint64_t tvq_device_before(const struct tvq_device *mgmt, uint64_t device_id);
 /* A volume grew: the capacity in the configuration of the device that has it changes and the driver
  * hears of it (TQ-079). -ENOENT: no such device; -EINVAL: it would shrink. bytes. */
 int tvq_device_resize(struct tvq_device *mgmt, uint64_t device_id, uint64_t capacity);
+
+/*
+ * Network. The switch that all network devices of this management device are ports of (TQ-141); the
+ * port of one of them (device_id 0: the management device's own; NULL: it has none). What is done
+ * with a port is done on the switch's worker, in an op: see tvq/switch.h.
+ */
+struct tvq_switch *tvq_device_switch(const struct tvq_device *mgmt);
+struct tvq_port *tvq_device_port(const struct tvq_device *mgmt, uint64_t device_id);
+/* The link of a network device: the port passes nothing while it is down, and the driver sees it in
+ * the status field where STATUS is offered (TQ-079). -ENOENT; -EOPNOTSUPP: not a network device. */
+int tvq_device_set_link(struct tvq_device *mgmt, uint64_t device_id, bool up);
+/* Makes other machines learn where the device is: asks the driver to announce itself where it has
+ * GUEST_ANNOUNCE and is at work, else the switch sends a RARP frame for it. -ENOENT, -EOPNOTSUPP. */
+int tvq_device_announce(struct tvq_device *mgmt, uint64_t device_id);
 
 /* As if the device found itself broken: DEVICE_NEEDS_RESET (TQ-071). -ENOENT. */
 int tvq_device_break(struct tvq_device *mgmt, uint64_t device_id, const char *why);

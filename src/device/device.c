@@ -51,7 +51,7 @@ struct tvq_device *tvq_device_new(struct tvq_root *root, const struct tvq_type *
 	dev->life = TVQ_NEW;
 	dev->lane.tail = &dev->lane.head;
 	for (uint16_t i = 0; i < n_vqs; i++)
-		tvq_vq_init(&dev->vq[i], dev, type->vq_ops);
+		tvq_vq_init(&dev->vq[i], dev, type->vq_ops(dev, i));
 	if (!manages)
 		return dev;
 	dev->vq[n_vqs - 1].ops = &tvq_transportq_ops;
@@ -173,6 +173,9 @@ void tvq_device_progress(struct tvq_device *dev)
 		return;
 	/* The type's backend is done with it, and so is everybody below: TQ-054, TQ-055. */
 	if (dev->mgr && !tvq_manager_destroy_children(dev->mgr))
+		return;
+	/* Ports of children that are gone may still be on their way out of the switch. */
+	if (!dev->parent && tvq_switch_busy(dev->root->net_switch))
 		return;
 	if (dev->life == TVQ_RESETTING)
 		finish_reset(dev);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include <tvq/device.h>
+#include <tvq/switch.h>
 #include <tvq/wire.h>
 
 #include "device/features.h"
@@ -99,7 +100,9 @@ struct tvq_root {
 	uint32_t devices, vqs;	   /* in use */
 	struct tvq_device **areas; /* by notification page */
 	uint32_t *free_areas, n_free_areas, n_areas;
-	uint32_t *load; /* queues at each worker */
+	uint32_t *load;		       /* queues at each worker */
+	struct tvq_switch *net_switch; /* of all its network devices, nested ones too */
+	uint32_t switch_slot;	       /* among the workers */
 	uint64_t commands, errors;
 	/* What drivers can make the log say, by breaking their devices again and again, is bounded. */
 	uint64_t log_since; /* when the last line was granted to the budget */

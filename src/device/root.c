@@ -34,6 +34,7 @@ static void free_root(struct tvq_root *root)
 {
 	const struct tvq_os *os = root->os;
 
+	tvq_switch_free(root->net_switch);
 	tvq_slabs_fini(&root->slabs);
 	os->free(root->areas, root->n_areas * sizeof(*root->areas));
 	os->free(root->free_areas, root->n_areas * sizeof(*root->free_areas));
@@ -58,7 +59,11 @@ static struct tvq_root *make_root(const struct tvq_mgmt_cfg *cfg, struct tvq_pla
 	root->areas = cfg->os->alloc(root->n_areas * sizeof(*root->areas));
 	root->free_areas = cfg->os->alloc(root->n_areas * sizeof(*root->free_areas));
 	root->load = cfg->os->alloc((cfg->n_workers + 1) * sizeof(*root->load));
-	if (!root->areas || !root->free_areas || !root->load) {
+	root->switch_slot = cfg->n_workers ? cfg->n_workers - 1 : 0;
+	root->net_switch =
+		tvq_switch_new(cfg->os, cfg->control,
+			       cfg->n_workers ? cfg->workers[root->switch_slot] : cfg->control);
+	if (!root->areas || !root->free_areas || !root->load || !root->net_switch) {
 		free_root(root);
 		return NULL;
 	}
@@ -97,6 +102,14 @@ static void root_created(struct tvq_device *dev, int err)
 	dev->life = err ? TVQ_NEW : TVQ_LIVING;
 }
 
+/* A reset of the outermost device may wait for the switch (tvq_device_progress()). */
+static void switch_idle(void *ctx)
+{
+	struct tvq_root *root = ctx;
+
+	tvq_device_progress(root->dev);
+}
+
 struct tvq_device *tvq_root_new(const struct tvq_mgmt_cfg *user_cfg, struct tvq_platform *platform,
 				int *err)
 {
@@ -128,6 +141,7 @@ struct tvq_device *tvq_root_new(const struct tvq_mgmt_cfg *user_cfg, struct tvq_
 	}
 	dev->space = platform->ops->space(platform, 0);
 	root->dev = dev;
+	tvq_switch_on_idle(root->net_switch, switch_idle, root);
 	dev->creating = true;
 	type->create(dev, &tcfg, root_created);
 	if (dev->life != TVQ_LIVING) {
@@ -169,6 +183,36 @@ void tvq_root_notify(struct tvq_root *root, uint64_t addr, uint32_t value, unsig
 }
 
 /* ---- the owner interface ---- */
+
+struct tvq_switch *tvq_device_switch(const struct tvq_device *mgmt)
+{
+	return mgmt->root->net_switch;
+}
+
+struct tvq_port *tvq_device_port(const struct tvq_device *mgmt, uint64_t device_id)
+{
+	const struct tvq_device *dev = device_id ? tvq_manager_find(mgmt->mgr, device_id) : mgmt;
+
+	return dev && dev->type->port ? dev->type->port(dev) : NULL;
+}
+
+int tvq_device_set_link(struct tvq_device *mgmt, uint64_t device_id, bool up)
+{
+	struct tvq_device *dev = device_id ? tvq_manager_find(mgmt->mgr, device_id) : mgmt;
+
+	if (!dev)
+		return -ENOENT;
+	return dev->type->set_link ? dev->type->set_link(dev, up) : -EOPNOTSUPP;
+}
+
+int tvq_device_announce(struct tvq_device *mgmt, uint64_t device_id)
+{
+	struct tvq_device *dev = device_id ? tvq_manager_find(mgmt->mgr, device_id) : mgmt;
+
+	if (!dev)
+		return -ENOENT;
+	return dev->type->announce ? dev->type->announce(dev) : -EOPNOTSUPP;
+}
 
 void tvq_device_stats(const struct tvq_device *mgmt, struct tvq_device_stats *st)
 {

@@ -42,6 +42,8 @@ static void features_accepted(struct tvq_device *dev)
 	for (uint16_t i = 0; i < dev->n_vqs; i++) {
 		dev->vq[i].avail_idx = dev->vq[i].used_idx = first;
 		dev->vq[i].index = i;
+		if (dev->vq[i].ops != &tvq_transportq_ops)
+			dev->vq[i].ops = dev->type->vq_ops(dev, i);
 	}
 	if (dev->mgr)
 		dev->vq[dev->n_vqs - 1].index = transportq;

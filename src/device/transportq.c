@@ -168,6 +168,7 @@ static int transportq_enter(struct tvq_vq *vq)
 }
 
 const struct tvq_vq_ops tvq_transportq_ops = {
+	.where = TVQ_VQ_CONTROL,
 	.work = transportq_work,
 	.enter = transportq_enter,
 };

@@ -12,6 +12,7 @@
 
 struct tvq_device;
 struct tvq_mgmt_cfg;
+struct tvq_port;
 struct tvq_vq_ops;
 
 /* What CREATE asks for, checked by the type's parse(). */
@@ -28,7 +29,9 @@ struct tvq_type {
 	uint64_t features; /* of the type's own: all that it can offer */
 	uint64_t default_features;
 	uint32_t config_len; /* of virtio's whole structure (TQ-076) */
-	const struct tvq_vq_ops *vq_ops;
+	/* What the queue of that index does, as the accepted features say: the same index can be a
+	 * receiveq or the controlq (virtio 5.1.2). */
+	const struct tvq_vq_ops *(*vq_ops)(const struct tvq_device *dev, uint16_t index);
 
 	/* dev_config of CREATE (section 5): n_queues, and features where the default was asked for.
 	 * -EINVAL, -ENOSPC. No side effect. */
@@ -57,6 +60,12 @@ struct tvq_type {
 			  const uint8_t *buf);
 	/* Optional: the volume behind the device, TVQ_VOLUME_ID_LEN bytes; NULL: none. */
 	const uint8_t *(*volume)(const struct tvq_device *dev);
+	/* Optional: the device's port of the switch; NULL while it has none. Its life: the device's,
+	 * but on the switch's worker only. */
+	struct tvq_port *(*port)(const struct tvq_device *dev);
+	/* Optional: the owner's link change, announcement (tvq/device.h). */
+	int (*set_link)(struct tvq_device *dev, bool up);
+	int (*announce)(struct tvq_device *dev);
 	/* Optional: the owner's resize. */
 	int (*resize)(struct tvq_device *dev, uint64_t capacity);
 };

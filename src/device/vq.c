@@ -196,9 +196,11 @@ static struct tvq_exec *vq_choose_worker(struct tvq_vq *vq)
 	uint32_t best = 0;
 
 	vq->worker_slot = UINT32_MAX;
-	if (vq->ops == &tvq_transportq_ops || !root->cfg.n_workers)
+	if (vq->ops->where == TVQ_VQ_CONTROL || !root->cfg.n_workers)
 		return root->control;
-	for (uint32_t i = 1; i < root->cfg.n_workers; i++)
+	if (vq->ops->where == TVQ_VQ_SWITCH)
+		best = root->switch_slot;
+	for (uint32_t i = 1; vq->ops->where == TVQ_VQ_ANY_WORKER && i < root->cfg.n_workers; i++)
 		if (root->load[i] < root->load[best])
 			best = i;
 	root->load[best]++;

@@ -71,8 +71,21 @@ static inline void tvq_vq_count(struct tvq_vq_stats *st, enum tvq_vq_stat what, 
 
 enum tvq_vq_place { TVQ_VQ_AWAY, TVQ_VQ_THERE, TVQ_VQ_LEAVING };
 
+/* Which executor a queue is with while it is THERE. */
+enum tvq_vq_where {
+	TVQ_VQ_ANY_WORKER, /* the worker that has the fewest queues */
+	TVQ_VQ_SWITCH,	   /* the worker of the management device's switch */
+	TVQ_VQ_CONTROL,	   /* the control executor */
+};
+
 /* What a device type does on a queue, on the queue's worker. */
 struct tvq_vq_ops {
+	enum tvq_vq_where where;
+	/*
+	 * The queue is not polled, and its driver's notifications are not wanted: others look for
+	 * buffers when they have something to put there (tvq_vq_ready()). No work() then.
+	 */
+	bool passive;
 	/* Takes and works on chains, a bounded number. Returns how many; a ring error ends in
 	 * tvq_vq_broken(). */
 	unsigned int (*work)(struct tvq_vq *vq);
@@ -175,6 +188,18 @@ static inline void tvq_vq_used(struct tvq_vq *vq, const struct tvq_chain *c, uin
 void tvq_vq_feed(struct tvq_vq *vq);
 void tvq_vq_publish(struct tvq_vq *vq);
 void tvq_vq_publish_late(struct tvq_vq *vq);
+/* For passive queues: chains may be taken now. */
+bool tvq_vq_ready_slow(struct tvq_vq *vq);
+static inline bool tvq_vq_ready(struct tvq_vq *vq)
+{
+	if (__builtin_expect(!vq->running, 0))
+		return false;
+	if (__builtin_expect(atomic_load_explicit(&tvq_dma_lost_count, memory_order_relaxed) !=
+				     vq->lost_seen,
+			     0))
+		return tvq_vq_ready_slow(vq);
+	return true;
+}
 /* Takes chains; counts them as in flight. 0 also where the ring broke. */
 unsigned int tvq_vq_take(struct tvq_vq *vq, struct tvq_chain *const *c, unsigned int n);
 

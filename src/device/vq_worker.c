@@ -29,6 +29,12 @@ static void vq_check_lost(struct tvq_vq *vq)
 		tvq_vq_broken(vq, "memory of the driver vanished (its file was truncated)");
 }
 
+bool tvq_vq_ready_slow(struct tvq_vq *vq)
+{
+	vq_check_lost(vq);
+	return vq->running;
+}
+
 static unsigned int vq_poll(struct tvq_poller *p)
 {
 	struct tvq_vq *vq = tvq_container_of(p, struct tvq_vq, poller);
@@ -65,6 +71,8 @@ static void vq_activate(struct tvq_vq *vq)
 	if (!vq->running || tvq_poller_active(&vq->poller))
 		return;
 	tvq_ring_notify_off(&vq->ring);
+	if (vq->ops->passive)
+		return;
 	tvq_poller_activate(vq->worker, &vq->poller);
 }
 

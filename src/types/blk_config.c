@@ -278,13 +278,20 @@ static int blk_resize(struct tvq_device *dev, uint64_t capacity)
 	return 0;
 }
 
+static const struct tvq_vq_ops *blk_queue(const struct tvq_device *dev, uint16_t index)
+{
+	(void)dev;
+	(void)index;
+	return &blk_vq_ops;
+}
+
 const struct tvq_type tvq_type_blk = {
 	.virtio_id = TVQ_TYPE_BLK,
 	.name = "block",
 	.features = BLK_ALL,
 	.default_features = BLK_DEFAULT,
 	.config_len = sizeof(struct blk_config),
-	.vq_ops = &blk_vq_ops,
+	.vq_ops = blk_queue,
 	.parse = blk_parse,
 	.num_queues = blk_num_queues,
 	.transportq = blk_transportq,

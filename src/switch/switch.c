@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* The switch: its life, and ops, which carry work from the control executor to its worker. */
+#include "device/util.h"
+#include "switch/switch_priv.h"
+
+struct tvq_switch *tvq_switch_new(const struct tvq_os *os, struct tvq_exec *control,
+				  struct tvq_exec *worker)
+{
+	struct tvq_switch *sw = os->alloc(sizeof(*sw));
+
+	if (!sw)
+		return NULL;
+	sw->os = os;
+	sw->control = control;
+	sw->worker = worker;
+	return sw;
+}
+
+void tvq_switch_free(struct tvq_switch *sw)
+{
+	if (sw)
+		sw->os->free(sw, sizeof(*sw));
+}
+
+struct tvq_exec *tvq_switch_worker(const struct tvq_switch *sw)
+{
+	return sw->worker;
+}
+
+static void op_done(struct tvq_msg *m)
+{
+	struct tvq_switch_op *op = tvq_container_of(m, struct tvq_switch_op, msg);
+	struct tvq_switch *sw = op->sw;
+
+	/* Before done(), which may start the next one. */
+	sw->n_ops--;
+	op->done(op);
+	if (!sw->n_ops && sw->idle)
+		sw->idle(sw->idle_ctx);
+}
+
+static void op_run(struct tvq_msg *m)
+{
+	struct tvq_switch_op *op = tvq_container_of(m, struct tvq_switch_op, msg);
+
+	op->run(op);
+	op->msg.fn = op_done;
+	tvq_exec_post(op->sw->control, &op->msg);
+}
+
+void tvq_switch_run(struct tvq_switch *sw, struct tvq_switch_op *op)
+{
+	sw->n_ops++;
+	op->sw = sw;
+	op->msg.fn = op_run;
+	tvq_exec_post(sw->worker, &op->msg);
+}
+
+bool tvq_switch_busy(const struct tvq_switch *sw)
+{
+	return sw->n_ops;
+}
+
+void tvq_switch_on_idle(struct tvq_switch *sw, void (*idle)(void *ctx), void *ctx)
+{
+	sw->idle = idle;
+	sw->idle_ctx = ctx;
+}
