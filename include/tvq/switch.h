@@ -87,12 +87,14 @@ struct tvq_port_ops {
 	/*
 	 * Gets up to TVQ_SWITCH_BATCH frames, copies what it takes, and counts what it does not
 	 * (tvq_port_drop). Frames that need it are delivered with a tag (tvq_port_tags). On the
-	 * worker; must not forward frames itself.
+	 * worker; must not forward frames itself, nor add or delete ports. Pointers of one call may
+	 * be to the same frame.
 	 */
 	void (*receive)(struct tvq_port *p, const struct tvq_frame *const *f, unsigned int n);
 	/* Optional. After a batch in which receive was called: publish, interrupt. */
 	void (*flush)(struct tvq_port *p);
-	/* Optional. The port may send (again): its rate allows it, or its link came up. */
+	/* Optional. The port may send (again): its rate allows it, or its link came up. May delete
+	 * it. */
 	void (*feed)(struct tvq_port *p);
 };
 
@@ -129,13 +131,17 @@ struct tvq_port_mirror {
 	/* n: not more than TVQ_SWITCH_BATCH; rx: delivered to the port. Must not block. */
 	void (*frames)(struct tvq_port_mirror *m, struct tvq_port *p,
 		       const struct tvq_frame *const *f, unsigned int n, bool rx);
+	/* Optional. The port is being deleted: its mirror is set no more, and must not touch it
+	 * again. A guest's driver deletes ports when it likes. */
+	void (*gone)(struct tvq_port_mirror *m);
 };
 
 struct tvq_port_cfg {
 	const struct tvq_port_ops *ops;
 	uint8_t mac[6];	  /* its own address; all zero: an uplink, addresses are learned there */
 	uint16_t mtu;	  /* bytes of payload, TVQ_MTU_MIN to TVQ_MTU_MAX */
-	bool no_spoofchk; /* its user may send from addresses that no port owns; they are learned */
+	bool no_spoofchk; /* its user may send from addresses that no port owns; they are learned (256
+			   * of them, at an uplink 4096; frames to others are flooded) */
 	uint64_t device_id; /* of the managed device; 0: none. For listings */
 };
 
@@ -147,6 +153,7 @@ struct tvq_switch *tvq_switch_new(const struct tvq_os *os, struct tvq_exec *cont
 /* No port is left and no op under way (tvq_switch_busy()). sw may be NULL. Control executor. */
 void tvq_switch_free(struct tvq_switch *sw);
 struct tvq_exec *tvq_switch_worker(const struct tvq_switch *sw);
+struct tvq_exec *tvq_switch_control(const struct tvq_switch *sw);
 
 /*
  * Something to do on the worker: run() is called there, then done() on the control executor, in
@@ -179,20 +186,25 @@ void tvq_port_del(struct tvq_port *p);
 void *tvq_port_ctx(const struct tvq_port *p);
 struct tvq_switch *tvq_port_switch(const struct tvq_port *p);
 
-/* -EEXIST: a port owns it; -EINVAL: a group's or zero. */
+/* -EEXIST: a port owns it; -EINVAL: a group's or zero, or p is an uplink. */
 int tvq_port_set_mac(struct tvq_port *p, const uint8_t mac[6]);
 /* -EINVAL. */
 int tvq_port_set_mtu(struct tvq_port *p, uint16_t mtu);
 /* A down port neither sends nor receives. What was learned there is forgotten. */
 void tvq_port_set_link(struct tvq_port *p, bool up);
+/* Off: its user may send from addresses that no port owns (no_spoofchk). Nothing for an uplink. */
 void tvq_port_set_spoofchk(struct tvq_port *p, bool on);
 /* -EINVAL; -ENOMEM: nothing has changed. */
 int tvq_port_set_vlan(struct tvq_port *p, const struct tvq_port_vlan *vlan);
+/* -EINVAL: more than 10^15 a second; -ENOMEM: nothing has changed. What was saved up or owed at the
+ * rate before is forgotten. A burst is what 10 ms of the rate allow, at least one frame. */
 int tvq_port_set_rate(struct tvq_port *p, const struct tvq_port_rate *rate);
-/* Copied; NULL: as a new port's. -ENOMEM: nothing has changed. Addresses that another port owns are
- * in vain. */
+/* Copied; NULL: as a new port's. -ENOMEM, and -EINVAL (too many addresses): nothing has
+ * changed. A promiscuous one lets pass all that the switch has for the port. Unicast addresses let
+ * frames pass that would be flooded; they are no claim to an address that is another port's or was
+ * learned elsewhere. */
 int tvq_port_set_filter(struct tvq_port *p, const struct tvq_port_filter *filter);
-/* m stays the caller's until another (NULL: none) is set. */
+/* m stays the caller's until another (NULL: none) is set, or m->gone() has been called. */
 void tvq_port_set_mirror(struct tvq_port *p, struct tvq_port_mirror *m);
 
 struct tvq_port_info {
@@ -233,8 +245,8 @@ unsigned int tvq_switch_fdb(const struct tvq_switch *sw, uint64_t *cursor, struc
 void tvq_switch_forward(struct tvq_port *p, struct tvq_frame *const *f, unsigned int n);
 void tvq_switch_flush(struct tvq_switch *sw);
 
-/* How many frames p may send now, not more than n: less where its link is down or its rate is used
- * up, and then feed() comes. */
+/* How many frames p may send now, not more than n. 0: its link is down or its rate is used up, and
+ * feed() comes when that is over. */
 unsigned int tvq_port_may_send(struct tvq_port *p, unsigned int n);
 
 /* A frame that p's user sent, or should have got, was dropped. */

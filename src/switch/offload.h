@@ -27,6 +27,9 @@ enum {
  * IPv6 with extensions or IPv4 with options, TCP with options. */
 #define TVQ_OFFLOAD_HEADERS 256
 
+/* Pieces of memory of one segment, headers included. */
+#define TVQ_SEGMENT_PIECES 64
+
 /* False: the receiver takes f as it is. */
 static inline bool tvq_offload_needed(const struct tvq_frame *f, unsigned int can)
 {
@@ -53,9 +56,14 @@ uint16_t tvq_csum_end(uint64_t sum);
 
 /*
  * Segmentation of one GSO frame. init copies and checks the headers: -EBADMSG where they are not
- * what gso_type says (no IP and TCP there, lengths that do not fit), else 0 and n_segments. Then
- * next() makes one frame after the other: with headers and checksums of its own, NEEDS_CSUM clear,
- * no GSO; its seg points into s and the sender's memory, valid until the next call. False: no more.
+ * what gso_type says (no IP and TCP there, lengths that do not fit, a csum_start that is not TCP's,
+ * pieces of memory so small that a segment would have TVQ_SEGMENT_PIECES of them), else 0 and
+ * n_segments, 1 or more. Then next() makes one frame after the other: with headers and checksums of
+ * its own, NEEDS_CSUM clear, no GSO; its seg points into s and the sender's memory, valid until the
+ * next call. NULL: no more. f and what it points to stay as they are until then.
+ *
+ * A sender may ask for segments of one byte: n_segments is up to 65,000. Who delivers them ends
+ * when the receiver has no more buffers.
  *
  * The TCP checksum is of bytes that the sender may change while they are copied: then the
  * receiver sees a wrong checksum, as on a bad wire, and nothing worse.
@@ -64,12 +72,13 @@ struct tvq_segmenter {
 	const struct tvq_frame *f;
 	uint8_t headers[TVQ_OFFLOAD_HEADERS]; /* as sent */
 	uint8_t out[TVQ_OFFLOAD_HEADERS];     /* of the segment that next() gave out last */
-	uint32_t header_len, ip_len, l4;      /* of headers; of IP's; where TCP's begins */
+	uint32_t header_len, ip_len;	      /* of headers; of IP's */
+	uint32_t l3, l4;		      /* where IP's begins, and TCP's */
 	uint32_t done, payload;		      /* bytes of payload given out; in all */
 	uint32_t n_segments, index;
 	uint16_t at_seg; /* where the payload goes on */
 	uint32_t at_off;
-	struct tvq_seg seg[64];
+	struct tvq_seg seg[TVQ_SEGMENT_PIECES];
 	struct tvq_frame frame;
 };
 int tvq_segmenter_init(struct tvq_segmenter *s, const struct tvq_frame *f);
@@ -78,7 +87,7 @@ const struct tvq_frame *tvq_segmenter_next(struct tvq_segmenter *s);
 /*
  * The checksum of a frame that has NEEDS_CSUM, to be stored at csum_start + csum_offset (in the
  * order in which it is stored). The field itself holds the pseudo header's sum (virtio 5.1.6.2).
- * 0xffff for a UDP checksum that comes out as 0.
+ * 0xffff where it comes out as 0, which UDP would read as "none" and which is the same to all others.
  */
 uint16_t tvq_frame_csum(const struct tvq_frame *f);
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* The switch: its life, and ops, which carry work from the control executor to its worker. */
-#include "device/util.h"
 #include "switch/switch_priv.h"
 
 struct tvq_switch *tvq_switch_new(const struct tvq_os *os, struct tvq_exec *control,
@@ -13,18 +12,40 @@ struct tvq_switch *tvq_switch_new(const struct tvq_os *os, struct tvq_exec *cont
 	sw->os = os;
 	sw->control = control;
 	sw->worker = worker;
+	if (tvq_fdb_init(&sw->own, os, false) < 0)
+		goto free_switch;
+	if (tvq_fdb_init(&sw->learned, os, true) < 0)
+		goto free_own;
 	return sw;
+
+free_own:
+	tvq_fdb_fini(&sw->own, os);
+free_switch:
+	os->free(sw, sizeof(*sw));
+	return NULL;
 }
 
 void tvq_switch_free(struct tvq_switch *sw)
 {
-	if (sw)
-		sw->os->free(sw, sizeof(*sw));
+	const struct tvq_os *os;
+
+	if (!sw)
+		return;
+	os = sw->os;
+	tvq_fdb_fini(&sw->learned, os);
+	tvq_fdb_fini(&sw->own, os);
+	os->free(sw->ports, sw->cap_ports * sizeof(struct tvq_port *));
+	os->free(sw, sizeof(*sw));
 }
 
 struct tvq_exec *tvq_switch_worker(const struct tvq_switch *sw)
 {
 	return sw->worker;
+}
+
+struct tvq_exec *tvq_switch_control(const struct tvq_switch *sw)
+{
+	return sw->control;
 }
 
 static void op_done(struct tvq_msg *m)
