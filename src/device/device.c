@@ -138,8 +138,7 @@ static void finish_reset(struct tvq_device *dev)
 	for (uint16_t i = 0; i < dev->n_vqs; i++)
 		dev->vq[i].avail_idx = dev->vq[i].used_idx = 0;
 	tvq_device_msi_drop(dev);
-	if (dev->type->reset)
-		dev->type->reset(dev);
+	dev->type_reset = false;
 	dev->status = 0;
 	dev->life = TVQ_LIVING;
 	if (dev->reset_done)
@@ -174,8 +173,15 @@ void tvq_device_progress(struct tvq_device *dev)
 	/* The type's backend is done with it, and so is everybody below: TQ-054, TQ-055. */
 	if (dev->mgr && !tvq_manager_destroy_children(dev->mgr))
 		return;
-	/* Ports of children that are gone may still be on their way out of the switch. */
-	if (!dev->parent && tvq_switch_busy(dev->root->net_switch))
+	if (dev->life == TVQ_RESETTING && !dev->type_reset) {
+		dev->type_reset = true;
+		if (dev->type->reset)
+			dev->type->reset(dev);
+	}
+	/* Ports of children that are gone may still be on their way out of the switch, and so may
+	 * what the reset changes there. A status that is 0 says that it is over: nothing of a driver
+	 * is left by then. */
+	if (!dev->parent && dev->status && tvq_switch_busy(dev->root->net_switch))
 		return;
 	if (dev->life == TVQ_RESETTING)
 		finish_reset(dev);

@@ -64,6 +64,7 @@ struct tvq_device {
 	uint8_t life;
 	uint8_t depth; /* 0: outermost */
 	bool creating; /* its type is making what it needs; it cannot be freed yet */
+	bool type_reset; /* RESETTING: its type has been told */
 	uint32_t generation;
 
 	uint64_t offered, accepted;

@@ -113,7 +113,7 @@ static void switch_idle(void *ctx)
 struct tvq_device *tvq_root_new(const struct tvq_mgmt_cfg *user_cfg, struct tvq_platform *platform,
 				int *err)
 {
-	struct tvq_mgmt_cfg cfg = *user_cfg;
+	struct tvq_mgmt_cfg cfg = *user_cfg, own;
 	struct tvq_type_cfg tcfg = { 0 };
 	const struct tvq_type *type;
 	struct tvq_root *root;
@@ -132,7 +132,9 @@ struct tvq_device *tvq_root_new(const struct tvq_mgmt_cfg *user_cfg, struct tvq_
 		return NULL;
 	tcfg.features = type->default_features | tvq_common_features() | tvq_f_trnspt_vq(root) |
 			tvq_f_trnspt_vq_vdev(root);
-	*err = type->parse(&cfg, &tcfg, true);
+	own = cfg;
+	own.max_vdev_vqs = TVQ_RING_MAX_SIZE; /* the limit is of managed ones */
+	*err = type->parse(&own, &tcfg, true);
 	dev = *err ? NULL : tvq_device_new(root, type, tcfg.features, tcfg.n_queues + 1);
 	if (!dev) {
 		*err = *err ? *err : -ENOMEM;

@@ -41,6 +41,22 @@ static inline uint64_t tvq_get64(const void *p)
 	return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? v : __builtin_bswap64(v);
 }
 
+/* The same of memory that another party may change: one access, which is not repeated. */
+#define TVQ_PEEK(bits)                                                                             \
+	static inline uint##bits##_t tvq_peek##bits(const void *p)                                 \
+	{                                                                                          \
+		const volatile struct {                                                            \
+			uint##bits##_t v;                                                          \
+		} __attribute__((packed, may_alias)) *word = p;                                    \
+		uint##bits##_t v = word->v;                                                        \
+                                                                                                   \
+		return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? v : __builtin_bswap##bits(v);   \
+	}
+
+TVQ_PEEK(16)
+TVQ_PEEK(32)
+TVQ_PEEK(64)
+
 static inline void tvq_put16(void *p, uint16_t v)
 {
 	v = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? v : __builtin_bswap16(v);

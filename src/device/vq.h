@@ -202,6 +202,35 @@ static inline bool tvq_vq_ready(struct tvq_vq *vq)
 }
 /* Takes chains; counts them as in flight. 0 also where the ring broke. */
 unsigned int tvq_vq_take(struct tvq_vq *vq, struct tvq_chain *const *c, unsigned int n);
+/* The fast halves of take and used: see tvq_ring_take_bufs(). 0 where it does not apply. */
+static inline unsigned int tvq_vq_take_bufs(struct tvq_vq *vq, struct tvq_buf *b, unsigned int n,
+					    bool write)
+{
+	n = tvq_ring_take_bufs(&vq->ring, b, n, write);
+	vq->in_flight += n;
+	tvq_vq_count(&vq->stats, TVQ_STAT_TAKEN, n);
+	return n;
+}
+static inline void tvq_vq_untake_bufs(struct tvq_vq *vq, unsigned int n)
+{
+	tvq_ring_untake_bufs(&vq->ring, n);
+	vq->in_flight -= n;
+	tvq_vq_count(&vq->stats, TVQ_STAT_TAKEN, 0 - (uint64_t)n);
+}
+static inline void tvq_vq_used_bufs(struct tvq_vq *vq, const struct tvq_buf *b,
+				    const uint32_t *written, unsigned int n)
+{
+	tvq_ring_add_used_bufs(&vq->ring, b, written, n);
+	tvq_vq_count(&vq->stats, TVQ_STAT_USED, n);
+	vq->in_flight -= n;
+}
+/* Gives back the one that was taken last. Not with an in-flight area. */
+static inline void tvq_vq_untake(struct tvq_vq *vq, const struct tvq_chain *c)
+{
+	tvq_ring_untake(&vq->ring, c);
+	tvq_vq_count(&vq->stats, TVQ_STAT_TAKEN, UINT64_MAX);
+	vq->in_flight--;
+}
 
 /* ---- MSI (msi.c) ---- */
 /* On the executor that has the queue. */

@@ -122,6 +122,57 @@ static tvq_always_inline int tvq_walk_add(struct tvq_walk *w, uint64_t addr, uin
 	return 0;
 }
 
+/*
+ * Memory of one buffer, for tvq_ring_take_bufs(): the region of the last look-up is kept in
+ * registers, with the right that all buffers of the batch need. Its address must not leave the
+ * inlined functions.
+ */
+struct tvq_window {
+	struct tvq_dma_view *view;
+	uint32_t perm;
+	uint64_t iova, len;
+	uint8_t *va;
+};
+
+static tvq_always_inline void tvq_window_load(struct tvq_window *w)
+{
+	const struct tvq_region *r = w->view->last;
+
+	w->iova = r->iova;
+	w->va = r->va;
+	w->len = (r->perm & w->perm) == w->perm && r->va ? r->len : 0;
+}
+
+static tvq_always_inline void tvq_window_open(struct tvq_window *w, struct tvq_dma_view *view,
+					      bool write)
+{
+	w->view = view;
+	w->perm = write ? TVQ_DMA_WRITE : TVQ_DMA_READ;
+	tvq_window_load(w);
+}
+
+/* NULL: not one piece, or not mapped so, or empty. */
+static tvq_always_inline uint8_t *tvq_window_ptr(struct tvq_window *w, uint64_t addr, uint32_t len)
+{
+	uint64_t off = addr - w->iova;
+	uint8_t *va;
+
+	/* len - 1 wraps for an empty one. */
+	if (tvq_likely(off < w->len && (uint64_t)len - 1 < w->len - off))
+		return w->va + off;
+	if (!len)
+		return NULL;
+	va = tvq_dma_ptr(w->view, addr, len, w->perm);
+	tvq_window_load(w);
+	return va;
+}
+
+static tvq_always_inline void tvq_buf_prefetch(const uint8_t *va)
+{
+	tvq_prefetch(va);
+	tvq_prefetch(va + 64);
+}
+
 static tvq_always_inline uint32_t tvq_saturate32(uint64_t v)
 {
 	return v > UINT32_MAX ? UINT32_MAX : (uint32_t)v;
@@ -153,6 +204,9 @@ int tvq_ring_break(struct tvq_ring *r, int err);
 /* Split. */
 int tvq_split_take(struct tvq_ring *r, struct tvq_chain *const *c, unsigned int n);
 void tvq_split_untake(struct tvq_ring *r, const struct tvq_chain *c);
+unsigned int tvq_split_take_bufs(struct tvq_ring *r, struct tvq_buf *b, unsigned int n, bool write);
+void tvq_split_add_used_bufs(struct tvq_ring *r, const struct tvq_buf *b, const uint32_t *written,
+			     unsigned int n);
 void tvq_split_add_used(struct tvq_ring *r, const struct tvq_chain *c, uint32_t written);
 bool tvq_split_flush(struct tvq_ring *r);
 void tvq_split_notify_off(struct tvq_ring *r);
@@ -164,6 +218,11 @@ int tvq_split_walk(struct tvq_ring *r, uint16_t head, struct tvq_chain *c);
 /* Packed. */
 int tvq_packed_take(struct tvq_ring *r, struct tvq_chain *const *c, unsigned int n);
 void tvq_packed_untake(struct tvq_ring *r, const struct tvq_chain *c);
+unsigned int tvq_packed_take_bufs(struct tvq_ring *r, struct tvq_buf *b, unsigned int n,
+				  bool write);
+void tvq_packed_untake_bufs(struct tvq_ring *r, unsigned int n);
+void tvq_packed_add_used_bufs(struct tvq_ring *r, const struct tvq_buf *b, const uint32_t *written,
+			      unsigned int n);
 void tvq_packed_add_used(struct tvq_ring *r, const struct tvq_chain *c, uint32_t written);
 bool tvq_packed_flush(struct tvq_ring *r);
 void tvq_packed_notify_off(struct tvq_ring *r);

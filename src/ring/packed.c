@@ -138,6 +138,65 @@ int tvq_packed_take(struct tvq_ring *r, struct tvq_chain *const *c, unsigned int
 	return done;
 }
 
+static tvq_always_inline unsigned int take_bufs(struct tvq_ring *r, struct tvq_buf *b,
+						unsigned int n, bool write)
+{
+	const uint16_t checked = TVQ_PACKED_AVAIL | TVQ_PACKED_USED | VRING_DESC_F_NEXT |
+				 VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT;
+	const uint16_t dir = write ? VRING_DESC_F_WRITE : 0, size = r->size;
+	const struct tvq_desc *ring = desc_of(r);
+	uint16_t want = tvq_packed_avail_flags(r->avail_wrap) | dir;
+	uint16_t slot = r->next_avail;
+	struct tvq_window w;
+	unsigned int i;
+
+	/* A driver that makes more available than there is room for: tvq_packed_take() reports. */
+	if (n > (unsigned int)(size - r->taken))
+		n = size - r->taken;
+	tvq_window_open(&w, r->view, write);
+	for (i = 0; i < n; i++) {
+		/* Pairs with the driver's release store of the flags. */
+		const uint64_t tail = tvq_load_64_acquire(&ring[slot].tail);
+		const uint64_t addr = tvq_load_64(&ring[slot].addr);
+		uint8_t *va;
+
+		if (tvq_unlikely((tvq_packed_tail_flags(tail) & checked) != want ||
+				 tail_id(tail) >= size))
+			break;
+		va = tvq_window_ptr(&w, addr, tvq_tail_len(tail));
+		if (tvq_unlikely(!va))
+			break;
+		tvq_buf_prefetch(va);
+		b[i].va = va;
+		b[i].len = tvq_tail_len(tail);
+		b[i].id = tail_id(tail);
+		if (tvq_unlikely(++slot == size)) {
+			slot = 0;
+			r->avail_wrap = !r->avail_wrap;
+			want = tvq_packed_avail_flags(r->avail_wrap) | dir;
+		}
+	}
+	r->next_avail = slot;
+	r->taken = (uint16_t)(r->taken + i);
+	return i;
+}
+
+unsigned int tvq_packed_take_bufs(struct tvq_ring *r, struct tvq_buf *b, unsigned int n, bool write)
+{
+	/* One loop for each direction. */
+	return write ? take_bufs(r, b, n, true) : take_bufs(r, b, n, false);
+}
+
+void tvq_packed_untake_bufs(struct tvq_ring *r, unsigned int n)
+{
+	if (r->next_avail < n) {
+		r->next_avail = (uint16_t)(r->next_avail + r->size);
+		r->avail_wrap = !r->avail_wrap;
+	}
+	r->next_avail = (uint16_t)(r->next_avail - n);
+	r->taken = (uint16_t)(r->taken - n);
+}
+
 void tvq_packed_untake(struct tvq_ring *r, const struct tvq_chain *c)
 {
 	if (r->inflight)
@@ -190,6 +249,35 @@ void tvq_packed_add_used(struct tvq_ring *r, const struct tvq_chain *c, uint32_t
 		log_slot(r, r->used);
 	}
 	advance_used(r, c->n_desc);
+}
+
+void tvq_packed_add_used_bufs(struct tvq_ring *r, const struct tvq_buf *b, const uint32_t *written,
+			      unsigned int n)
+{
+	struct tvq_desc *ring = desc_of(r);
+	const uint16_t size = r->size;
+	uint16_t slot = r->used;
+	unsigned int i = 0;
+
+	if (n && !r->pending) {
+		r->first_used = used_tail(r, b[0].id, written ? written[0] : 0);
+		r->first_slot = slot;
+		i = 1;
+		if (++slot == size) {
+			slot = 0;
+			r->used_wrap = !r->used_wrap;
+		}
+	}
+	for (; i < n; i++) {
+		tvq_store_64(&ring[slot].tail, used_tail(r, b[i].id, written ? written[i] : 0));
+		if (tvq_unlikely(++slot == size)) {
+			slot = 0;
+			r->used_wrap = !r->used_wrap;
+		}
+	}
+	r->used = slot;
+	r->taken = (uint16_t)(r->taken - n);
+	r->pending = (uint16_t)(r->pending + n);
 }
 
 void tvq_packed_put_used(struct tvq_ring *r, uint16_t id, uint16_t n_desc, uint32_t written)

@@ -144,6 +144,40 @@ int tvq_ring_take(struct tvq_ring *r, struct tvq_chain *const *c, unsigned int n
 	return tvq_unlikely(ret < 0) ? tvq_ring_break(r, ret) : ret;
 }
 
+unsigned int tvq_ring_take_bufs(struct tvq_ring *r, struct tvq_buf *b, unsigned int n, bool write)
+{
+	unsigned int got;
+
+	if (tvq_unlikely(r->error || r->inflight || r->view->log))
+		return 0;
+	got = r->packed ? tvq_packed_take_bufs(r, b, n, write)
+			: tvq_split_take_bufs(r, b, n, write);
+	/* Whether what vanished was this ring's is tvq_ring_take()'s to find out. */
+	if (tvq_unlikely(atomic_load_explicit(&tvq_dma_lost_count, memory_order_relaxed) !=
+			 r->lost_seen)) {
+		tvq_ring_untake_bufs(r, got);
+		return 0;
+	}
+	return got;
+}
+
+void tvq_ring_untake_bufs(struct tvq_ring *r, unsigned int n)
+{
+	if (r->packed)
+		tvq_packed_untake_bufs(r, n);
+	else
+		r->next_avail = (uint16_t)(r->next_avail - n);
+}
+
+void tvq_ring_add_used_bufs(struct tvq_ring *r, const struct tvq_buf *b, const uint32_t *written,
+			    unsigned int n)
+{
+	if (r->packed)
+		tvq_packed_add_used_bufs(r, b, written, n);
+	else
+		tvq_split_add_used_bufs(r, b, written, n);
+}
+
 void tvq_ring_untake(struct tvq_ring *r, const struct tvq_chain *c)
 {
 	if (r->packed)

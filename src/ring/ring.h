@@ -47,6 +47,13 @@ struct tvq_chain {
 	uint32_t in_len;
 };
 
+/* A chain of one descriptor, translated: what a fast path takes. */
+struct tvq_buf {
+	uint8_t *va;
+	uint32_t len; /* 1 or more */
+	uint16_t id;  /* as a chain's */
+};
+
 struct tvq_ring_cfg {
 	bool packed;
 	bool event_idx; /* VIRTIO_F_EVENT_IDX negotiated */
@@ -143,6 +150,19 @@ int tvq_ring_take(struct tvq_ring *r, struct tvq_chain *const *c, unsigned int n
  * area's resubmitted chains.
  */
 void tvq_ring_untake(struct tvq_ring *r, const struct tvq_chain *c);
+
+/*
+ * The fast half of tvq_ring_take(): takes up to n chains, as long as each is a single descriptor of
+ * that direction whose buffer is one piece of mapped memory. Their first two cache lines are
+ * prefetched. 0 says nothing: tvq_ring_take() then knows what there is. Never with an in-flight
+ * area or a log of writes.
+ */
+unsigned int tvq_ring_take_bufs(struct tvq_ring *r, struct tvq_buf *b, unsigned int n, bool write);
+/* Gives the n that were taken last back, as if they had not been taken. */
+void tvq_ring_untake_bufs(struct tvq_ring *r, unsigned int n);
+/* As tvq_ring_add_used() for each; written: n of them, NULL: nothing was. */
+void tvq_ring_add_used_bufs(struct tvq_ring *r, const struct tvq_buf *b, const uint32_t *written,
+			    unsigned int n);
 
 /*
  * Records that a chain is used, with the bytes written into it. Not visible to the driver yet. Each

@@ -180,6 +180,52 @@ int tvq_split_take(struct tvq_ring *r, struct tvq_chain *const *c, unsigned int 
 	return done;
 }
 
+static tvq_always_inline unsigned int take_bufs(struct tvq_ring *r, struct tvq_buf *b,
+						unsigned int n, bool write)
+{
+	const uint32_t want = write ? VRING_DESC_F_WRITE : 0;
+	const uint16_t mask = r->size - 1, first = r->next_avail;
+	const uint16_t *heads = avail_of(r)->ring;
+	const struct tvq_desc *table = r->desc;
+	struct tvq_window w;
+	unsigned int i;
+	int have;
+
+	/* A bad index is tvq_split_take()'s to report. */
+	have = refresh(r, n < TVQ_RING_MAX_SIZE ? n : TVQ_RING_MAX_SIZE);
+	if (have <= 0)
+		return 0;
+	n = (unsigned int)have;
+	/* Heads that follow each other are the rule, and so do their descriptors then. */
+	for (i = 0; i < n; i += 4)
+		tvq_prefetch(&table[tvq_load_16(&heads[(first + i) & mask]) & mask]);
+	tvq_window_open(&w, r->view, write);
+	for (i = 0; i < n; i++) {
+		const uint16_t head = tvq_load_16(&heads[(first + i) & mask]);
+		const uint64_t addr = tvq_load_64(&table[head & mask].addr);
+		const uint64_t tail = tvq_load_64(&table[head & mask].tail);
+		uint8_t *va;
+
+		if (tvq_unlikely(head > mask || (tail_flags(tail) & 7) != want))
+			break;
+		va = tvq_window_ptr(&w, addr, tvq_tail_len(tail));
+		if (tvq_unlikely(!va))
+			break;
+		tvq_buf_prefetch(va);
+		b[i].va = va;
+		b[i].len = tvq_tail_len(tail);
+		b[i].id = head;
+	}
+	r->next_avail = (uint16_t)(first + i);
+	return i;
+}
+
+unsigned int tvq_split_take_bufs(struct tvq_ring *r, struct tvq_buf *b, unsigned int n, bool write)
+{
+	/* One loop for each direction. */
+	return write ? take_bufs(r, b, n, true) : take_bufs(r, b, n, false);
+}
+
 void tvq_split_untake(struct tvq_ring *r, const struct tvq_chain *c)
 {
 	if (r->inflight)
@@ -198,6 +244,21 @@ void tvq_split_add_used(struct tvq_ring *r, const struct tvq_chain *c, uint32_t 
 	tvq_store_32(&used->ring[2 * (size_t)slot + 1], written);
 	tvq_dma_wrote(r->view, r->device_iova + 4 + 8 * (uint64_t)slot, 8);
 	r->used++;
+}
+
+void tvq_split_add_used_bufs(struct tvq_ring *r, const struct tvq_buf *b, const uint32_t *written,
+			     unsigned int n)
+{
+	const uint16_t mask = r->size - 1;
+	uint32_t *ring = used_of(r)->ring;
+
+	for (unsigned int i = 0; i < n; i++) {
+		const size_t slot = (uint16_t)(r->used + i) & mask;
+
+		tvq_store_32(&ring[2 * slot], b[i].id);
+		tvq_store_32(&ring[2 * slot + 1], written ? written[i] : 0);
+	}
+	r->used = (uint16_t)(r->used + n);
 }
 
 /* Whether the driver wants an interrupt for what was published from old to new. */

@@ -6,6 +6,7 @@
 
 static const struct tvq_type *const types[] = {
 	&tvq_type_blk,
+	&tvq_type_net,
 };
 
 const struct tvq_type *tvq_type_find(uint32_t virtio_id)

@@ -5,6 +5,6 @@
 
 #include "device/type.h"
 
-extern const struct tvq_type tvq_type_blk;
+extern const struct tvq_type tvq_type_blk, tvq_type_net;
 
 #endif
