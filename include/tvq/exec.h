@@ -60,6 +60,7 @@ enum tvq_exec_slot {
 	TVQ_EXEC_SLOT_REQUESTS, /* the device layer's pool of requests */
 	TVQ_EXEC_SLOT_VOLUMES,	/* open volume channels */
 	TVQ_EXEC_SLOT_BOUNCE,	/* src/volume: bounce buffers */
+	TVQ_EXEC_SLOT_NET,	/* network queues: what one batch needs */
 	TVQ_EXEC_SLOTS,
 };
 

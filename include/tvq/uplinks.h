@@ -54,10 +54,16 @@ enum tvq_uplink_state tvq_uplink_state(const struct tvq_uplink *u);
 /*
  * Mirrors a port into a pcap file (nanoseconds, Ethernet), which is made new. What the disk does not
  * take in time is dropped and counted; GSO frames are written as they pass. done as above. A port
- * has one mirror at most; the port must outlive it. max_bytes 0: no limit; else it stops there.
+ * has one mirror at most. max_bytes 0: no limit; else it stops there.
+ *
+ * The port may go first: nothing comes any more then, and tvq_mirror_on_gone()'s function is told,
+ * on the control executor; tvq_mirror_free() is due all the same. port is touched on the worker
+ * only, by an op that is posted from within tvq_mirror_new(): it is enough that it lives then.
  */
 struct tvq_mirror *tvq_mirror_new(struct tvq_switch *sw, struct tvq_port *port, const char *path,
 				  uint64_t max_bytes, struct tvq_uplink_done *done, char *err);
+/* At once where it has gone already. Not called any more after tvq_mirror_free(). */
+void tvq_mirror_on_gone(struct tvq_mirror *m, void (*gone)(void *ctx), void *ctx);
 /* All that was taken is in the file when done tells. */
 void tvq_mirror_free(struct tvq_mirror *m, struct tvq_uplink_done *done);
 struct tvq_mirror_stats {

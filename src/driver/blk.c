@@ -18,13 +18,13 @@
 static struct tvq_blk_frame *frame_of(const struct tvq_blk_queue *q,
 				      const struct tvq_blk_slot *slot)
 {
-	return &q->frames[slot - q->slots];
+	return &((struct tvq_blk_frame *)q->vq.more)[slot - q->slots];
 }
 
 static void put_slot(struct tvq_blk_queue *q, struct tvq_blk_slot *slot)
 {
 	if (__builtin_expect(slot->orphan != NULL, 0)) {
-		q->blk->bus->ops->dma_free(q->blk->bus, slot->orphan, TVQ_BLK_BOUNCE_BYTES);
+		q->blk->dev.bus->ops->dma_free(q->blk->dev.bus, slot->orphan, TVQ_BLK_BOUNCE_BYTES);
 		slot->orphan = NULL;
 	}
 	slot->req = NULL;
@@ -36,7 +36,7 @@ static void make_ready(struct tvq_blk_queue *q, struct tvq_blk_req *r)
 {
 	uint32_t at = q->ready_head + (uint32_t)q->n_ready++;
 
-	q->ready[at < q->size ? at : at - q->size] = r;
+	q->ready[at < q->vq.size ? at : at - q->vq.size] = r;
 }
 
 /* The pieces of the data; -EINVAL: too many. */
@@ -64,7 +64,7 @@ static int describe(struct tvq_blk_queue *q, struct tvq_blk_slot *slot, struct t
 		    unsigned int *n_out, unsigned int *n_in)
 {
 	struct tvq_blk_frame *f = frame_of(q, slot);
-	uint64_t iova = q->frames_iova + (uint64_t)(slot - q->slots) * sizeof(*f);
+	uint64_t iova = q->vq.more_iova + (uint64_t)(slot - q->slots) * sizeof(*f);
 	struct tvq_sg *sg = q->blk->sg;
 	uint64_t sector = 0;
 	int n = 0;
@@ -116,11 +116,11 @@ int tvq_blk_start(struct tvq_blk_queue *q, struct tvq_blk_req *r, bool sync)
 	int err;
 
 	/* Whatever is in flight has to find a place among the ready ones. */
-	if (!slot || q->in_flight + q->n_ready >= q->size)
+	if (!slot || q->in_flight + q->n_ready >= q->vq.size)
 		return -ENOSPC;
 	err = describe(q, slot, r, &n_out, &n_in);
 	if (!err)
-		err = tvq_drv_ring_add(q->ring, q->blk->sg, n_out, n_in, slot);
+		err = tvq_drv_ring_add(q->vq.ring, q->blk->sg, n_out, n_in, slot);
 	if (err)
 		return err;
 	q->free_slots = slot->next;
@@ -129,12 +129,6 @@ int tvq_blk_start(struct tvq_blk_queue *q, struct tvq_blk_req *r, bool sync)
 	slot->sync = sync;
 	r->slot = (uint16_t)(slot - q->slots);
 	return 0;
-}
-
-void tvq_blk_publish(struct tvq_blk_queue *q)
-{
-	if (tvq_drv_ring_publish(q->ring))
-		q->blk->bus->ops->notify(q->blk->bus, q->area, q->index, 2);
 }
 
 unsigned int tvq_blk_submit(struct tvq_blk *b, uint16_t queue, struct tvq_blk_req *const *r,
@@ -154,7 +148,7 @@ unsigned int tvq_blk_submit(struct tvq_blk *b, uint16_t queue, struct tvq_blk_re
 		}
 	}
 	if (i)
-		tvq_blk_publish(q);
+		tvq_vdev_publish(&b->dev, &q->vq);
 	return i;
 }
 
@@ -180,7 +174,7 @@ static struct tvq_blk_req *next_done(struct tvq_blk_queue *q, bool *sync)
 	struct tvq_blk_req *r;
 	uint32_t written;
 
-	while ((slot = tvq_drv_ring_get(q->ring, &written)) != NULL) {
+	while ((slot = tvq_drv_ring_get(q->vq.ring, &written)) != NULL) {
 		r = slot->req;
 		*sync = slot->sync;
 		if (r)
@@ -207,7 +201,7 @@ unsigned int tvq_blk_collect(struct tvq_blk_queue *q)
 		else
 			make_ready(q, r);
 	}
-	if (tvq_drv_ring_broken(q->ring))
+	if (tvq_drv_ring_broken(q->vq.ring))
 		tvq_blk_cancel(q, -EPROTO);
 	return n;
 }
@@ -218,11 +212,11 @@ unsigned int tvq_blk_poll(struct tvq_blk *b, uint16_t queue, struct tvq_blk_req 
 	unsigned int i = 0;
 	bool sync;
 
-	if (__builtin_expect(tvq_drv_ring_broken(q->ring), 0))
+	if (__builtin_expect(tvq_drv_ring_broken(q->vq.ring), 0))
 		tvq_blk_cancel(q, -EPROTO);
 	for (; i < n && q->n_ready; i++) {
 		r[i] = q->ready[q->ready_head];
-		q->ready_head = q->ready_head + 1 == q->size ? 0 : q->ready_head + 1;
+		q->ready_head = q->ready_head + 1 == q->vq.size ? 0 : q->ready_head + 1;
 		q->n_ready--;
 	}
 	/* No synchronous call waits while this is called. */
@@ -235,7 +229,7 @@ void tvq_blk_cancel(struct tvq_blk_queue *q, int err)
 {
 	uint16_t i;
 
-	for (i = 0; i < q->size; i++) {
+	for (i = 0; i < q->vq.size; i++) {
 		struct tvq_blk_req *r = q->slots[i].req;
 
 		q->slots[i].req = NULL;

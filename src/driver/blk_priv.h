@@ -7,9 +7,8 @@
 
 #include <tvq/blk.h>
 
-#include "../ring/driver_ring.h"
+#include "vdev.h"
 
-#define TVQ_BLK_BIT(n)	     (1ull << (n))
 #define TVQ_BLK_BOUNCE_BYTES (128u << 10)
 
 /* A request's own DMA memory, one cache line. */
@@ -29,32 +28,22 @@ struct tvq_blk_slot {
 };
 
 struct tvq_blk_queue {
+	struct tvq_vdev_queue vq; /* more: a tvq_blk_frame for each entry */
 	struct tvq_blk *blk;
-	struct tvq_drv_ring *ring;
 	struct tvq_blk_slot *slots, *free_slots;
-	struct tvq_blk_frame *frames;
-	uint64_t frames_iova;
-	uint64_t area; /* notification */
-	uint16_t index, size;
 	/* Finished, not yet asked for: refused ones, and those that a synchronous call met. */
 	struct tvq_blk_req **ready;
 	uint16_t ready_head, n_ready; /* a ring of size entries */
 	uint16_t in_flight;
-	void *mem;
-	size_t mem_bytes;
 };
 
 struct tvq_blk {
-	struct tvq_client *client;
-	struct tvq_bus *bus;
-	uint64_t device_id, features;
+	struct tvq_vdev dev;		  /* first */
 	uint64_t capacity;		  /* bytes */
 	uint32_t block_size;		  /* bytes */
 	uint32_t size_max;		  /* bytes of one piece of data */
 	uint32_t max_discard, max_zeroes; /* bytes of one request */
 	uint16_t max_seg, n_queues;
-	bool up;		  /* the device may know of our memory */
-	struct tvq_poller poller; /* active while a synchronous call waits */
 	uint8_t *bounce;
 	uint64_t bounce_iova;
 	struct tvq_sg *sg; /* max_seg + 2 */
@@ -65,7 +54,6 @@ struct tvq_blk {
 /* Puts a request into the ring, not published yet; sync: r->user points to a bool that is set
  * when it is done. -ENOSPC: no room now; another error: it can never be. */
 int tvq_blk_start(struct tvq_blk_queue *q, struct tvq_blk_req *r, bool sync);
-void tvq_blk_publish(struct tvq_blk_queue *q);
 /* Takes finished requests off the ring: synchronous ones are marked, others become ready. */
 unsigned int tvq_blk_collect(struct tvq_blk_queue *q);
 /* Ends what the device still has. */

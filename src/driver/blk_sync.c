@@ -12,12 +12,16 @@
 
 #include "blk_priv.h"
 
-#define STATUS_SLICE_NS 200000000ull /* how long a wait is silent before the status is asked for */
+static bool has(const struct tvq_blk *b, unsigned int bit)
+{
+	return tvq_vdev_has(&b->dev, bit);
+}
 
 static int get_bounce(struct tvq_blk *b)
 {
 	if (!b->bounce)
-		b->bounce = b->bus->ops->dma_alloc(b->bus, TVQ_BLK_BOUNCE_BYTES, &b->bounce_iova);
+		b->bounce = b->dev.bus->ops->dma_alloc(b->dev.bus, TVQ_BLK_BOUNCE_BYTES,
+						       &b->bounce_iova);
 	return b->bounce ? 0 : -ENOMEM;
 }
 
@@ -33,50 +37,20 @@ static void give_up(struct tvq_blk *b, struct tvq_blk_queue *q, const struct tvq
 /* Room comes from what is in flight. */
 static int start_sync(struct tvq_blk *b, struct tvq_blk_queue *q, struct tvq_blk_req *r)
 {
-	uint64_t deadline = b->bus->os->now() + TVQ_BUS_TIMEOUT_NS;
+	uint64_t deadline = b->dev.bus->os->now() + TVQ_BUS_TIMEOUT_NS;
 	bool never = false;
 	int err;
 
 	while ((err = tvq_blk_start(q, r, true)) == -ENOSPC) {
-		if (b->bus->os->now() >= deadline)
+		if (b->dev.bus->os->now() >= deadline)
 			return -ETIMEDOUT;
 		/* Finished ones that nobody polls for fill the queue. */
 		if (!q->in_flight)
 			return -EBUSY;
-		tvq_bus_wait(b->bus, &never, 0);
+		tvq_bus_wait(b->dev.bus, &never, 0);
 		tvq_blk_collect(q);
 	}
 	return err;
-}
-
-/* A device that is broken or gone answers nothing: what it has ends here. */
-static void ask_status(struct tvq_blk *b, struct tvq_blk_queue *q)
-{
-	struct tvq_seq *s = tvq_seq_new(b->client, b->device_id);
-	uint8_t status = 0;
-
-	if (!s)
-		return;
-	tvq_seq_status_get(s, &status);
-	if (tvq_seq_call(s) || status & VIRTIO_CONFIG_S_NEEDS_RESET)
-		tvq_blk_cancel(q, -ENODEV);
-}
-
-static int wait_done(struct tvq_blk *b, struct tvq_blk_queue *q, const bool *done)
-{
-	uint64_t deadline = b->bus->os->now() + TVQ_BUS_TIMEOUT_NS;
-	int err;
-
-	do {
-		/* Every time: waiting for an answer to ask_status() may have ended its turn on
-		 * the list. */
-		tvq_poller_activate(b->bus->exec, &b->poller);
-		err = tvq_bus_wait(b->bus, done, STATUS_SLICE_NS);
-		if (err)
-			ask_status(b, q);
-	} while (err && !*done && b->bus->os->now() < deadline);
-	tvq_poller_remove(&b->poller);
-	return *done ? 0 : -ETIMEDOUT;
 }
 
 static int do_sync(struct tvq_blk *b, struct tvq_blk_req *r)
@@ -89,8 +63,8 @@ static int do_sync(struct tvq_blk *b, struct tvq_blk_req *r)
 	err = start_sync(b, q, r);
 	if (err)
 		return err;
-	tvq_blk_publish(q);
-	err = wait_done(b, q, &done);
+	tvq_vdev_publish(&b->dev, &q->vq);
+	err = tvq_vdev_wait(&b->dev, &done);
 	if (err) {
 		give_up(b, q, r);
 		return err;
@@ -149,7 +123,7 @@ int tvq_blk_read(struct tvq_blk *b, uint64_t offset, void *buf, uint32_t len)
 
 int tvq_blk_write(struct tvq_blk *b, uint64_t offset, const void *buf, uint32_t len)
 {
-	if (b->features & TVQ_BLK_BIT(VIRTIO_BLK_F_RO))
+	if (has(b, VIRTIO_BLK_F_RO))
 		return -EROFS;
 	return transfer(b, offset, NULL, buf, len);
 }
@@ -159,7 +133,7 @@ int tvq_blk_flush(struct tvq_blk *b)
 	struct tvq_blk_req r = { .type = VIRTIO_BLK_T_FLUSH };
 
 	/* Without the feature each write is stable when it is done. */
-	if (!(b->features & TVQ_BLK_BIT(VIRTIO_BLK_F_FLUSH)))
+	if (!has(b, VIRTIO_BLK_F_FLUSH))
 		return 0;
 	return do_sync(b, &r);
 }
@@ -169,7 +143,7 @@ static int ranges(struct tvq_blk *b, uint32_t type, uint32_t flags, uint64_t off
 {
 	int err = check_range(b, offset, len);
 
-	if (!err && b->features & TVQ_BLK_BIT(VIRTIO_BLK_F_RO))
+	if (!err && has(b, VIRTIO_BLK_F_RO))
 		err = -EROFS;
 	if (!err && !most)
 		err = -EPROTO;
@@ -190,14 +164,14 @@ static int ranges(struct tvq_blk *b, uint32_t type, uint32_t flags, uint64_t off
 
 int tvq_blk_discard(struct tvq_blk *b, uint64_t offset, uint64_t len)
 {
-	if (!(b->features & TVQ_BLK_BIT(VIRTIO_BLK_F_DISCARD)))
+	if (!has(b, VIRTIO_BLK_F_DISCARD))
 		return -EOPNOTSUPP;
 	return ranges(b, VIRTIO_BLK_T_DISCARD, 0, offset, len, b->max_discard);
 }
 
 int tvq_blk_write_zeroes(struct tvq_blk *b, uint64_t offset, uint64_t len, bool unmap)
 {
-	if (!(b->features & TVQ_BLK_BIT(VIRTIO_BLK_F_WRITE_ZEROES)))
+	if (!has(b, VIRTIO_BLK_F_WRITE_ZEROES))
 		return -EOPNOTSUPP;
 	return ranges(b, VIRTIO_BLK_T_WRITE_ZEROES, unmap ? VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP : 0,
 		      offset, len, b->max_zeroes);
