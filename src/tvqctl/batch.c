@@ -151,7 +151,7 @@ static void do_line(struct batch *b, char *s)
 		return;
 	cmd = ctl_find(&argc, &argv, err);
 	args = cmd ? ctl_args(cmd, argc, argv, err) : NULL;
-	if (args && cmd->kind == CTL_PLAIN) {
+	if (args && (cmd->kind == CTL_PLAIN || cmd->kind == CTL_ADD)) {
 		ctl_name(cmd, name, sizeof(name));
 		send_ahead(b, name, args);
 		return;

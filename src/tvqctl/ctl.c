@@ -29,7 +29,8 @@ static void help(void)
 	ctl_usage(NULL);
 	fputs("\n"
 	      "OBJECT, COMMAND and keys may be shortened as long as they are unambiguous.\n"
-	      "SIZE is in bytes, or with K, M, G, T.\n"
+	      "SIZE is in bytes, or with K, M, G, T; RATE in bits a second, as in 100mbit.\n"
+	      "A LIST of VLANs is as in 2,10-20.\n"
 	      "\n"
 	      "  -j, --json        output in JSON\n"
 	      "  -p, --pretty      with --json: indented\n"

@@ -8,11 +8,22 @@
 /* Answers that are waited for at a time, in what asks device by device. */
 #define WINDOW 64
 
-/* Moves what is in from to to. */
+/* Moves what is in from to to; lists that are in both are joined. */
 static void merge(struct json_object *to, struct json_object *from)
 {
 	json_object_object_foreach(from, name, value)
-		json_object_object_add(to, name, json_object_get(value));
+	{
+		struct json_object *there;
+
+		if (!json_object_is_type(value, json_type_array) ||
+		    !json_object_object_get_ex(to, name, &there)) {
+			json_object_object_add(to, name, json_object_get(value));
+			continue;
+		}
+		for (size_t i = 0; i < json_object_array_length(value); i++)
+			json_object_array_add(
+				there, json_object_get(json_object_array_get_idx(value, i)));
+	}
 }
 
 /* Text is printed page by page; JSON is one object, so it is collected. */
@@ -165,6 +176,29 @@ static int trace(struct ctl_client *c, const struct ctl_options *o, struct json_
 	return CTL_FAILED;
 }
 
+/* Adds something. Where tvqd picked its address, that is worth a line. */
+static int add(struct ctl_client *c, const struct ctl_options *o, const char *cmd,
+	       struct json_object *args, char *err)
+{
+	struct json_object *name = NULL, *about, *list, *ok, *mac;
+	bool asked = json_object_object_get_ex(args, "mac", NULL);
+
+	if (json_object_object_get_ex(args, "name", &name))
+		json_object_get(name);
+	ok = ctl_call(c, cmd, args, err);
+	if (ok && !asked && json_object_object_get_ex(ok, "mac", &mac)) {
+		list = json_object_new_object();
+		about = json_object_new_object();
+		json_object_object_add(about, "mac", json_object_get(mac));
+		json_object_object_add(list, json_object_get_string(name), about);
+		ctl_print(o, "added", list);
+		json_object_put(list);
+	}
+	json_object_put(name);
+	json_object_put(ok);
+	return ok ? CTL_OK : CTL_FAILED;
+}
+
 int ctl_run(struct ctl_client *c, const struct ctl_options *o, const struct ctl_command *cmd,
 	    struct json_object *args, char *err)
 {
@@ -178,6 +212,9 @@ int ctl_run(struct ctl_client *c, const struct ctl_options *o, const struct ctl_
 		return show_each(c, o, cmd, args, err);
 	case CTL_TRACE:
 		return trace(c, o, args, err);
+	case CTL_ADD:
+		ctl_name(cmd, name, sizeof(name));
+		return add(c, o, name, args, err);
 	default:
 		ctl_name(cmd, name, sizeof(name));
 		ok = ctl_call(c, name, args, err);

@@ -31,19 +31,53 @@ static void print_list(const char *key, struct json_object *list)
 		printf(" %s", text(json_object_array_get_idx(list, i)));
 }
 
+/* Counters of one kind, those that are not 0; no line where all are. */
+static void print_counters(const char *key, struct json_object *o)
+{
+	bool any = false;
+
+	json_object_object_foreach(o, name, value)
+	{
+		if (json_object_is_type(value, json_type_int) && !json_object_get_uint64(value))
+			continue;
+		if (!any)
+			printf("\n  %s", key);
+		any = true;
+		printf(" %s %s", name, text(value));
+	}
+}
+
+/* Lists of one kind, each on a line of its own. */
+static void print_lists(const char *key, struct json_object *o)
+{
+	char both[64];
+
+	json_object_object_foreach(o, name, list)
+	{
+		snprintf(both, sizeof(both), "%s %s", key, name);
+		print_list(both, list);
+	}
+}
+
+static bool is_nested(struct json_object *v)
+{
+	return json_object_is_type(v, json_type_array) || json_object_is_type(v, json_type_object);
+}
+
 /* Figures on one line, then the lists. */
 static void print_pairs(struct json_object *o)
 {
 	json_object_object_foreach(o, key, value)
 	{
-		if (json_object_is_type(value, json_type_array))
-			continue;
-		printf(" %s %s", key, text(value));
+		if (!is_nested(value))
+			printf(" %s %s", key, text(value));
 	}
 	json_object_object_foreach(o, name, list)
 	{
 		if (json_object_is_type(list, json_type_array))
 			print_list(name, list);
+		else if (json_object_is_type(list, json_type_object))
+			print_counters(name, list);
 	}
 	putchar('\n');
 }
@@ -55,6 +89,8 @@ static void print_mgmtdev(struct json_object *o)
 	{
 		if (json_object_is_type(value, json_type_array))
 			print_list(key, value);
+		else if (json_object_is_type(value, json_type_object))
+			print_lists(key, value);
 		else
 			printf("\n  %s %s", key, text(value));
 	}

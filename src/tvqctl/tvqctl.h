@@ -39,25 +39,32 @@ struct ctl_client {
 
 enum ctl_kind {
 	CTL_PLAIN,     /* done or not, nothing to show */
+	CTL_ADD,       /* likewise, but for an address that was not asked for and was given */
 	CTL_SHOW,      /* shows a section, page by page */
 	CTL_SHOW_EACH, /* shows a section that is asked for device by device */
 	CTL_TRACE,     /* runs until the connection ends */
 	CTL_HELP,
 };
 
+enum ctl_value {
+	CTL_WORD,
+	CTL_PATH, /* made absolute */
+	CTL_FLAG, /* the key stands alone */
+};
+
 struct ctl_arg {
 	const char *key;
-	bool path; /* made absolute */
+	enum ctl_value value;
 };
-#define CTL_ARGS 12
+#define CTL_ARGS 20
 
 struct ctl_command {
 	const char *words[CTL_WORDS]; /* NULL: no more */
 	const char *usage;	      /* what follows the words */
 	enum ctl_kind kind;
-	bool name, name_optional;      /* a name follows the words */
+	bool name, name_optional;      /* a name follows the words, perhaps behind "name" */
 	const char *section;	       /* of the answer, for what shows */
-	struct ctl_arg args[CTL_ARGS]; /* "key value" pairs; a NULL key ends them */
+	struct ctl_arg args[CTL_ARGS]; /* "key value" pairs and flags; a NULL key ends them */
 };
 
 /* words.c */

@@ -21,19 +21,41 @@ static const struct ctl_command commands[] = {
 	{ .words = { "dev", "add" },
 	  .usage = "name NAME mgmtdev MGMTDEV class { block | net }\n"
 		   "                [ volume ID ] [ capacity SIZE ] [ num_queues N ]\n"
-		   "                [ readonly { on | off } ] [ features MASK ]\n"
-		   "                [ blk_size N ] [ vhost-user PATH ]",
-	  .args = { { "name", false },
-		    { "mgmtdev", false },
-		    { "class", false },
-		    { "volume", false },
-		    { "capacity", false },
-		    { "num_queues", false },
-		    { "readonly", false },
-		    { "features", false },
-		    { "blk_size", false },
-		    { "vhost-user", true } } },
+		   "                [ readonly { on | off } ] [ blk_size N ]\n"
+		   "                [ mac LLADDR ] [ mtu N ] [ max_vqp N ]\n"
+		   "                [ vlan { VID | none } ] [ rate { RATE | none } ]\n"
+		   "                [ features MASK ] [ vhost-user PATH ]",
+	  .kind = CTL_ADD,
+	  .name = true,
+	  .args = { { "mgmtdev", CTL_WORD },
+		    { "class", CTL_WORD },
+		    { "volume", CTL_WORD },
+		    { "capacity", CTL_WORD },
+		    { "num_queues", CTL_WORD },
+		    { "readonly", CTL_WORD },
+		    { "blk_size", CTL_WORD },
+		    { "mac", CTL_WORD },
+		    { "mtu", CTL_WORD },
+		    { "max_vqp", CTL_WORD },
+		    { "vlan", CTL_WORD },
+		    { "rate", CTL_WORD },
+		    { "features", CTL_WORD },
+		    { "vhost-user", CTL_PATH } } },
 	{ .words = { "dev", "del" }, .usage = "NAME", .name = true },
+	{ .words = { "dev", "set" },
+	  .usage = "NAME [ link { up | down } ]\n"
+		   "                [ vlan { VID | none } | trunk LIST [ pvid VID ] ]\n"
+		   "                [ rate { RATE | none } ] [ pps { N | none } ]\n"
+		   "                [ spoofchk { on | off } ]",
+	  .name = true,
+	  .args = { { "link", CTL_WORD },
+		    { "vlan", CTL_WORD },
+		    { "trunk", CTL_WORD },
+		    { "pvid", CTL_WORD },
+		    { "rate", CTL_WORD },
+		    { "pps", CTL_WORD },
+		    { "spoofchk", CTL_WORD } } },
+	{ .words = { "dev", "announce" }, .usage = "NAME", .name = true },
 	{ .words = { "dev", "config", "show" },
 	  .usage = "[ NAME ]",
 	  .kind = CTL_SHOW_EACH,
@@ -44,7 +66,7 @@ static const struct ctl_command commands[] = {
 	  .kind = CTL_SHOW,
 	  .name = true,
 	  .section = "vstats",
-	  .args = { { "qidx", false } } },
+	  .args = { { "qidx", CTL_WORD } } },
 	{ .words = { "volume", "show" },
 	  .usage = "[ NAME ]",
 	  .kind = CTL_SHOW,
@@ -55,16 +77,55 @@ static const struct ctl_command commands[] = {
 		   "                     [ readonly { on | off } ] | ram SIZE | null SIZE |\n"
 		   "                     null,zero SIZE | pool DIR [ size SIZE ]\n"
 		   "                     [ direct { on | off } ] }",
-	  .args = { { "name", false },
-		    { "file", true },
-		    { "ram", false },
-		    { "null", false },
-		    { "null,zero", false },
-		    { "pool", true },
-		    { "size", false },
-		    { "direct", false },
-		    { "readonly", false } } },
+	  .name = true,
+	  .args = { { "file", CTL_PATH },
+		    { "ram", CTL_WORD },
+		    { "null", CTL_WORD },
+		    { "null,zero", CTL_WORD },
+		    { "pool", CTL_PATH },
+		    { "size", CTL_WORD },
+		    { "direct", CTL_WORD },
+		    { "readonly", CTL_WORD } } },
 	{ .words = { "volume", "del" }, .usage = "NAME", .name = true },
+	{ .words = { "switch", "show" },
+	  .usage = "[ NAME ]",
+	  .kind = CTL_SHOW,
+	  .name_optional = true,
+	  .section = "switch" },
+	{ .words = { "switch", "fdb", "show" }, .usage = "", .kind = CTL_SHOW, .section = "fdb" },
+	{ .words = { "switch", "port", "add" },
+	  .usage = "NAME { sink [ mac LLADDR ] |\n"
+		   "                        source [ mac LLADDR ] to LLADDR [ size BYTES ] }",
+	  .kind = CTL_ADD,
+	  .name = true,
+	  .args = { { "sink", CTL_FLAG },
+		    { "source", CTL_FLAG },
+		    { "mac", CTL_WORD },
+		    { "to", CTL_WORD },
+		    { "size", CTL_WORD } } },
+	{ .words = { "switch", "port", "del" }, .usage = "NAME", .name = true },
+	{ .words = { "uplink", "show" },
+	  .usage = "[ NAME ]",
+	  .kind = CTL_SHOW,
+	  .name_optional = true,
+	  .section = "uplink" },
+	{ .words = { "uplink", "add" },
+	  .usage = "NAME { tap IFNAME | stream PATH [ listen { on | off } ] }\n"
+		   "                [ mtu N ] [ vlan { VID | none } | trunk LIST [ pvid VID ] ]",
+	  .name = true,
+	  .args = { { "tap", CTL_WORD },
+		    { "stream", CTL_PATH },
+		    { "listen", CTL_WORD },
+		    { "mtu", CTL_WORD },
+		    { "vlan", CTL_WORD },
+		    { "trunk", CTL_WORD },
+		    { "pvid", CTL_WORD } } },
+	{ .words = { "uplink", "del" }, .usage = "NAME", .name = true },
+	{ .words = { "mirror", "add" },
+	  .usage = "NAME file PATH [ max SIZE ]",
+	  .name = true,
+	  .args = { { "file", CTL_PATH }, { "max", CTL_WORD } } },
+	{ .words = { "mirror", "del" }, .usage = "NAME", .name = true },
 	{ .words = { "trace" }, .usage = "", .kind = CTL_TRACE },
 	{ .words = { "help" }, .usage = "", .kind = CTL_HELP },
 };
@@ -218,13 +279,18 @@ const struct ctl_command *ctl_find(int *argc, char ***argv, char *err)
 
 static const struct ctl_arg *find_arg(const struct ctl_command *cmd, const char *word, char *err)
 {
+	static const struct ctl_arg name = { "name", CTL_WORD };
 	struct choice c = { .n = 0 };
 	const char *key;
 	bool several;
 
+	if (cmd->name && cmd->args[0].key)
+		add_choice(&c, "name");
 	for (size_t i = 0; i < CTL_ARGS && cmd->args[i].key; i++)
 		add_choice(&c, cmd->args[i].key);
 	key = choose(&c, word, &several);
+	if (key && !strcmp(key, name.key))
+		return &name;
 	for (size_t i = 0; key && i < CTL_ARGS && cmd->args[i].key; i++) {
 		if (!strcmp(cmd->args[i].key, key))
 			return &cmd->args[i];
@@ -255,13 +321,9 @@ static struct json_object *absolute(const char *path)
 	return value;
 }
 
-static int add_pair(const struct ctl_command *cmd, struct json_object *args, const char *key,
-		    const char *value, char *err)
+static int add_pair(const struct ctl_arg *arg, struct json_object *args, const char *value,
+		    char *err)
 {
-	const struct ctl_arg *arg = find_arg(cmd, key, err);
-
-	if (!arg)
-		return -EINVAL;
 	if (!value) {
 		snprintf(err, CTL_ERR_LEN, "%s needs a value", arg->key);
 		return -EINVAL;
@@ -271,26 +333,71 @@ static int add_pair(const struct ctl_command *cmd, struct json_object *args, con
 		return -EINVAL;
 	}
 	json_object_object_add(args, arg->key,
-			       arg->path ? absolute(value) : json_object_new_string(value));
+			       arg->value == CTL_PATH ? absolute(value)
+						      : json_object_new_string(value));
 	return 0;
+}
+
+/* Takes one argument from the words. Returns how many words it was; -EINVAL. */
+static int add_arg(const struct ctl_command *cmd, struct json_object *args, int argc, char **argv,
+		   char *err)
+{
+	const struct ctl_arg *arg = find_arg(cmd, argv[0], err);
+
+	if (!arg)
+		return -EINVAL;
+	if (arg->value == CTL_FLAG) {
+		json_object_object_add(args, arg->key, json_object_new_boolean(true));
+		return 1;
+	}
+	return add_pair(arg, args, argc > 1 ? argv[1] : NULL, err) < 0 ? -EINVAL : 2;
+}
+
+static bool is_key(const struct ctl_command *cmd, const char *word)
+{
+	for (size_t i = 0; i < CTL_ARGS && cmd->args[i].key; i++) {
+		if (!strcmp(cmd->args[i].key, word))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A name may stand first by itself, or be an argument as others, "name NAME". All words are pairs in
+ * the second case, so an even number of them tells; but where the second word is a key, and that is
+ * not a value, the last one lacks its value. Who calls something "name" says "name name".
+ */
+static bool name_is_first(const struct ctl_command *cmd, int argc, char **argv)
+{
+	if (!argc || (!cmd->name && !cmd->name_optional))
+		return false;
+	if (!cmd->args[0].key)
+		return true;
+	if (!strcmp(argv[0], "name"))
+		return false;
+	return argc % 2 || is_key(cmd, argv[1]);
 }
 
 struct json_object *ctl_args(const struct ctl_command *cmd, int argc, char **argv, char *err)
 {
 	struct json_object *args = json_object_new_object();
 
-	if (cmd->name && !argc) {
-		snprintf(err, CTL_ERR_LEN, "a name is missing");
-		goto wrong;
-	}
-	if ((cmd->name || cmd->name_optional) && argc) {
+	if (name_is_first(cmd, argc, argv)) {
 		json_object_object_add(args, "name", json_object_new_string(*argv));
 		argc--;
 		argv++;
 	}
-	for (; argc > 0; argc -= 2, argv += 2) {
-		if (add_pair(cmd, args, argv[0], argc > 1 ? argv[1] : NULL, err) < 0)
+	while (argc > 0) {
+		int n = add_arg(cmd, args, argc, argv, err);
+
+		if (n < 0)
 			goto wrong;
+		argc -= n;
+		argv += n;
+	}
+	if (cmd->name && !json_object_object_get_ex(args, "name", NULL)) {
+		snprintf(err, CTL_ERR_LEN, "a name is missing");
+		goto wrong;
 	}
 	return args;
 wrong:

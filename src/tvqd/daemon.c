@@ -5,7 +5,7 @@
  *   loop, workers, pool, mgmt0 or the way to it (where.h), client, devices, control socket
  *
  * The end: the control socket goes first, so that nothing new begins; requests under way run to
- * their end; presenters end their connections and devices; the reset of mgmt0 destroys what is left
+ * their end; uplinks and mirrors go; presenters end their connections and devices; the reset of mgmt0 destroys what is left
  * (TQ-055).
  */
 #include <errno.h>
@@ -274,6 +274,7 @@ static void end_devices(struct tvqd *d)
 void tvqd_free(struct tvqd *d)
 {
 	end_server(d);
+	tvqd_ports_end(d, END_NS);
 	end_devices(d);
 	d->where->stop(d);
 	if (d->pool)

@@ -4,7 +4,7 @@
  * mgmt0 says it has (TYPE_GET) before CREATE, and a CREATE that fails all the same is explained
  * afterwards, from the pool and from AVAIL_RES: the good case pays for neither.
  *
- *   space_new -> CREATE -> FEAT DEVICE_GET, VQ_SIZE GET -> presenter -> answer
+ *   space_new -> CREATE -> FEAT DEVICE_GET, VQ_SIZE GET -> its port -> presenter -> answer
  *
  * A step that fails undoes the ones before it.
  */
@@ -15,23 +15,26 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include <linux/virtio_blk.h>
-#include <linux/virtio_config.h>
-
 #include <present/vhost_user.h>
 
+#include "json.h"
 #include "mgmt.h"
+#include "nettext.h"
+#include "ports.h"
 #include "tvqd.h"
-
-#define BIT(n)		  (1ull << (n))
-#define REQUIRED_FEATURES (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_ACCESS_PLATFORM))
 
 struct add {
 	struct tvqd *d;
 	struct tvqd_call *call;
 	struct tvqd_dev *dev;
 	struct tvq_create create;
-	struct virtio_transportq_blk_config config;
+	union tvqd_dev_config config;
+	uint8_t mac[6];
+	struct tvqd_port_change change;
+	struct tvq_switch_op op;
+	struct tvq_port *port; /* until the op has run; then only to be compared */
+	uint32_t owner;	       /* of the address: the port's number */
+	uint64_t owner_device;
 	struct tvq_done step;
 	struct tvqd_removal removal;
 	struct tvqd_avail avail;
@@ -85,6 +88,14 @@ static void say_out_of_fds(struct add *a)
 		 a->dev->name, a->d->devices.presented, (unsigned long long)rl.rlim_cur);
 }
 
+/* The front end asks for it: a machine has moved here. */
+static void announce(void *ctx)
+{
+	struct tvqd_dev *dev = ctx;
+
+	tvq_device_announce(dev->d->device, dev->device_id);
+}
+
 static int add_present(struct add *a)
 {
 	const char *path = tvqd_str(&a->call->rq.args, TVQD_VHOST_USER);
@@ -98,6 +109,8 @@ static int add_present(struct add *a)
 		.features = dev->features,
 		.num_queues = dev->num_queues,
 		.max_queue_size = dev->max_queue_size,
+		.announce = a->d->where->role & TVQD_OWNER ? announce : NULL,
+		.announce_ctx = dev,
 	};
 
 	if (!path)
@@ -113,10 +126,65 @@ static int add_present(struct add *a)
 	return a->err;
 }
 
+/* The last step: the device is as it was asked for. */
+static void add_show(struct add *a)
+{
+	struct json_object *result;
+	char mac[TVQD_MAC_LEN];
+
+	if (add_present(a) < 0) {
+		add_undo(a);
+		return;
+	}
+	a->dev->state = TVQD_DEV_LIVE;
+	result = json_object_new_object();
+	tvqd_add_num(result, "device_id", a->dev->device_id);
+	if (a->dev->class->virtio_device_id == TVQ_TYPE_NET) {
+		tvqd_mac_text(a->mac, mac);
+		tvqd_add_str(result, "mac", mac);
+	}
+	tvqd_reply(a->call, result);
+	free(a);
+}
+
+static void change_run(struct tvq_switch_op *op)
+{
+	struct add *a = (struct add *)((char *)op - offsetof(struct add, op));
+
+	a->err = tvqd_port_apply(a->port, &a->change);
+}
+
+static void change_done(struct tvq_switch_op *op)
+{
+	struct add *a = (struct add *)((char *)op - offsetof(struct add, op));
+
+	if (!a->err) {
+		add_show(a);
+		return;
+	}
+	snprintf(a->why, sizeof(a->why), "the port of '%s': %s", a->dev->name, strerror(-a->err));
+	add_undo(a);
+}
+
+/* Before anybody can use it. */
+static void add_change(struct add *a)
+{
+	a->port = tvq_device_port(a->d->device, a->dev->device_id);
+	if (!a->port) {
+		a->err = -ENODEV;
+		snprintf(a->why, sizeof(a->why), "'%s' has no port", a->dev->name);
+		add_undo(a);
+		return;
+	}
+	a->op.run = change_run;
+	a->op.done = change_done;
+	tvq_switch_run(tvq_device_switch(a->d->device), &a->op);
+}
+
 static void add_described(struct tvq_done *step, int err)
 {
 	struct add *a = (struct add *)((char *)step - offsetof(struct add, step));
-	struct json_object *result;
+	const struct tvqd_class *class = a->dev->class;
 
 	if (err) {
 		a->err = err;
@@ -125,15 +193,11 @@ static void add_described(struct tvq_done *step, int err)
 		add_undo(a);
 		return;
 	}
-	if (add_present(a) < 0) {
-		add_undo(a);
-		return;
-	}
-	a->dev->state = TVQD_DEV_LIVE;
-	result = json_object_new_object();
-	json_object_object_add(result, "device_id", json_object_new_uint64(a->dev->device_id));
-	tvqd_reply(a->call, result);
-	free(a);
+	a->dev->num_queues = class->ops->num_queues(a->dev->features, a->dev->num_asked);
+	if (a->change.have)
+		add_change(a);
+	else
+		add_show(a);
 }
 
 /* Nothing in the pool explains it: is there room at all? */
@@ -155,6 +219,50 @@ static void add_avail_known(struct tvqd_avail *av, int err)
 	add_forget(a);
 }
 
+/* Has another port the address? (TQ-140) Only those that own it count. */
+static void mac_run(struct tvq_switch_op *op)
+{
+	struct add *a = (struct add *)((char *)op - offsetof(struct add, op));
+	struct tvq_fdb_entry e[64];
+	uint64_t cursor = 0;
+	unsigned int n;
+
+	while (!a->owner && (n = tvq_switch_fdb(op->sw, &cursor, e, 64)))
+		for (unsigned int i = 0; i < n; i++)
+			if (e[i].own && !memcmp(e[i].mac, a->config.net.mac, 6))
+				a->owner = e[i].port;
+	a->port = a->owner ? tvq_switch_next_port(op->sw, a->owner - 1) : NULL;
+	if (a->port) {
+		struct tvq_port_info info;
+
+		tvq_port_info(a->port, &info);
+		a->owner_device = info.device_id;
+	}
+}
+
+static void mac_done(struct tvq_switch_op *op)
+{
+	struct add *a = (struct add *)((char *)op - offsetof(struct add, op));
+	char mac[TVQD_MAC_LEN], label[TVQD_LABEL_LEN];
+
+	if (!a->port) {
+		tvqd_avail_get(a->d, &a->avail, add_avail_known);
+		return;
+	}
+	tvqd_mac_text(a->config.net.mac, mac);
+	tvqd_port_label(a->d, a->port, a->owner, a->owner_device, label, NULL);
+	a->err = -EEXIST;
+	snprintf(a->why, sizeof(a->why), "mac %s: it is the address of '%s'", mac, label);
+	add_forget(a);
+}
+
+static void find_mac(struct add *a)
+{
+	a->op.run = mac_run;
+	a->op.done = mac_done;
+	tvq_switch_run(tvq_device_switch(a->d->device), &a->op);
+}
+
 static void add_explain(struct add *a, int err)
 {
 	struct tvqd *d = a->d;
@@ -166,9 +274,11 @@ static void add_explain(struct add *a, int err)
 		add_forget(a);
 		return;
 	}
-	a->err = d->where->explain(d, &a->call->rq.args, a->why);
+	a->err = d->where->explain(d, a->dev->class, &a->call->rq.args, a->why);
 	if (a->err == -EINVAL)
 		add_forget(a);
+	else if (d->device && tvqd_has(&a->call->rq.args, TVQD_MAC))
+		find_mac(a);
 	else
 		tvqd_avail_get(d, &a->avail, add_avail_known);
 }
@@ -182,7 +292,7 @@ static void add_created(struct tvq_create *cr)
 		add_explain(a, cr->err);
 		return;
 	}
-	a->dev->device_id = cr->device_id;
+	tvqd_devices_set_id(&a->d->devices, a->dev, cr->device_id);
 	a->step.fn = add_described;
 	seq = tvq_seq_new(a->d->client, cr->device_id);
 	if (!seq) {
@@ -191,69 +301,9 @@ static void add_created(struct tvq_create *cr)
 	}
 	tvq_seq_features_get(seq, &a->dev->features);
 	tvq_seq_vq_size_get(seq, 0, &a->dev->max_queue_size);
+	if (a->dev->class->virtio_device_id == TVQ_TYPE_NET)
+		tvq_seq_config_get(seq, 0, sizeof(a->mac), a->mac);
 	tvq_seq_run(seq, &a->step);
-}
-
-static void fill_config(struct add *a)
-{
-	const struct tvqd_args *args = &a->call->rq.args;
-	const char *volume = tvqd_str(args, TVQD_VOLUME);
-
-	a->config.capacity = htole64(tvqd_num(args, TVQD_CAPACITY) / TVQ_SECTOR_SIZE);
-	a->config.blk_size = htole32((uint32_t)tvqd_num(args, TVQD_BLK_SIZE));
-	a->config.num_queues = htole16(a->dev->num_queues);
-	if (volume) {
-		memcpy(a->config.id, volume, strlen(volume));
-		memcpy(a->dev->volume, volume, strlen(volume) + 1);
-	}
-}
-
-/* TQ-051: 0 asks for the default, anything else is exactly what the device offers. */
-static uint64_t wanted_features(const struct tvqd_args *args, const struct tvqd_class *class)
-{
-	uint64_t features = class->info.default_features;
-
-	if (tvqd_has(args, TVQD_FEATURES))
-		return tvqd_num(args, TVQD_FEATURES);
-	if (!tvqd_num(args, TVQD_READONLY))
-		return 0;
-	features |= BIT(VIRTIO_BLK_F_RO);
-	if (tvqd_num(args, TVQD_NUM_QUEUES) > 1)
-		features |= BIT(VIRTIO_BLK_F_MQ);
-	return features;
-}
-
-static int check_features(const struct tvqd_args *args, const struct tvqd_class *class, char *err)
-{
-	uint64_t f = tvqd_num(args, TVQD_FEATURES);
-
-	if (!tvqd_has(args, TVQD_FEATURES))
-		return 0;
-	if (f & ~class->info.features) {
-		snprintf(err, TVQD_ERR_LEN,
-			 "features 0x%llx: %s cannot offer 0x%llx; a %s device has 0x%llx",
-			 (unsigned long long)f, TVQD_MGMT0,
-			 (unsigned long long)(f & ~class->info.features), class->name,
-			 (unsigned long long)class->info.features);
-		return -EINVAL;
-	}
-	if ((f & REQUIRED_FEATURES) != REQUIRED_FEATURES) {
-		snprintf(err, TVQD_ERR_LEN,
-			 "features 0x%llx: VERSION_1 and ACCESS_PLATFORM are required: 0x%llx",
-			 (unsigned long long)f, (unsigned long long)(f | REQUIRED_FEATURES));
-		return -EINVAL;
-	}
-	if (tvqd_num(args, TVQD_READONLY) && !(f & BIT(VIRTIO_BLK_F_RO))) {
-		snprintf(err, TVQD_ERR_LEN, "features 0x%llx: readonly on needs RO, bit %u",
-			 (unsigned long long)f, VIRTIO_BLK_F_RO);
-		return -EINVAL;
-	}
-	if (tvqd_num(args, TVQD_NUM_QUEUES) > 1 && !(f & BIT(VIRTIO_BLK_F_MQ))) {
-		snprintf(err, TVQD_ERR_LEN, "features 0x%llx: num_queues above 1 needs MQ, bit %u",
-			 (unsigned long long)f, VIRTIO_BLK_F_MQ);
-		return -EINVAL;
-	}
-	return 0;
 }
 
 static struct tvqd_class *find_class(struct tvqd *d, const char *name, char *err)
@@ -284,7 +334,6 @@ list:
 static struct tvqd_class *check_add(struct tvqd *d, const struct tvqd_args *args, char *err)
 {
 	const char *mgmtdev = tvqd_str(args, TVQD_MGMTDEV);
-	uint64_t num_queues = tvqd_num(args, TVQD_NUM_QUEUES);
 	struct tvqd_class *class;
 
 	if (strcmp(mgmtdev, TVQD_MGMT0) != 0) {
@@ -294,18 +343,26 @@ static struct tvqd_class *check_add(struct tvqd *d, const struct tvqd_args *args
 	class = find_class(d, tvqd_str(args, TVQD_CLASS), err);
 	if (!class)
 		return NULL;
-	if (num_queues > class->info.max_vqs) {
-		snprintf(err, TVQD_ERR_LEN, "num_queues %llu: a %s device of %s has at most %u",
-			 (unsigned long long)num_queues, class->name, TVQD_MGMT0,
-			 class->info.max_vqs);
+	if (tvqd_class_check_words(class, args, err) < 0 ||
+	    class->ops->check(class, args, err) < 0 ||
+	    tvqd_class_check_features(class, args, err) < 0)
 		return NULL;
-	}
-	if (tvqd_num(args, TVQD_BLK_SIZE) & (tvqd_num(args, TVQD_BLK_SIZE) - 1)) {
-		snprintf(err, TVQD_ERR_LEN, "blk_size %llu: expected 512, 1024, 2048 or 4096",
-			 (unsigned long long)tvqd_num(args, TVQD_BLK_SIZE));
-		return NULL;
-	}
-	return check_features(args, class, err) < 0 ? NULL : class;
+	return class;
+}
+
+/* Rules of a port are its owner's to set. */
+static int check_change(struct tvqd *d, const struct tvqd_args *args, struct tvqd_port_change *c,
+			char *err)
+{
+	if (tvqd_port_change(args, c, err) < 0)
+		return -EINVAL;
+	if (!c->have || d->where->role & TVQD_OWNER)
+		return 0;
+	snprintf(err, TVQD_ERR_LEN,
+		 "%s: the ports' rules are those of the tvqd that serves %s at %s: dev set there",
+		 tvqd_key_name((enum tvqd_key)__builtin_ctzll(c->have)), TVQD_MGMT0,
+		 d->cfg.socket);
+	return -EOPNOTSUPP;
 }
 
 static struct add *new_add(struct tvqd *d, struct tvqd_call *call, struct tvqd_class *class)
@@ -322,23 +379,19 @@ static struct add *new_add(struct tvqd *d, struct tvqd_call *call, struct tvqd_c
 	a->d = d;
 	a->call = call;
 	a->dev = tvqd_devices_add(&d->devices, name, &err);
-	if (a->dev) {
-		uint64_t n = tvqd_num(args, TVQD_NUM_QUEUES);
-
-		a->dev->class = class;
-		a->dev->num_queues = n ? (uint16_t)n : 1;
-		err = d->bus->ops->space_new(d->bus, &a->dev->asid);
-		if (!err)
-			return a;
-		tvqd_devices_remove(&d->devices, a->dev);
-		tvqd_reply_err(call, err, "no address space is left for '%s': %u devices live",
-			       name, d->devices.n);
-	} else if (err == -EEXIST) {
-		tvqd_reply_err(call, err,
-			       "name '%s' is taken by another device; dev show lists them", name);
-	} else {
+	if (!a->dev) {
 		tvqd_reply_err(call, err, "out of memory");
+		free(a);
+		return NULL;
 	}
+	a->dev->d = d;
+	a->dev->class = class;
+	err = d->bus->ops->space_new(d->bus, &a->dev->asid);
+	if (!err)
+		return a;
+	tvqd_devices_remove(&d->devices, a->dev);
+	tvqd_reply_err(call, err, "no address space is left for '%s': %u devices live", name,
+		       d->devices.n);
 	free(a);
 	return NULL;
 }
@@ -346,23 +399,33 @@ static struct add *new_add(struct tvqd *d, struct tvqd_call *call, struct tvqd_c
 void tvqd_dev_add(struct tvqd *d, struct tvqd_call *call)
 {
 	const struct tvqd_args *args = &call->rq.args;
+	struct tvqd_port_change change;
+	struct tvqd_class *class;
 	char err[TVQD_ERR_LEN];
-	struct tvqd_class *class = check_add(d, args, err);
 	struct add *a;
+	int ret = -EINVAL;
 
-	if (!class) {
-		tvqd_reply_err(call, -EINVAL, "%s", err);
+	class = check_add(d, args, err);
+	if (class)
+		ret = check_change(d, args, &change, err);
+	if (!ret)
+		ret = tvqd_name_free(d, tvqd_str(args, TVQD_NAME), false, err);
+	if (ret) {
+		tvqd_reply_err(call, ret, "%s", err);
 		return;
 	}
 	a = new_add(d, call, class);
 	if (!a)
 		return;
-	fill_config(a);
+	a->change = change;
+	a->create.config_len = class->ops->fill(a->dev, args, &a->config);
 	a->create.virtio_device_id = class->virtio_device_id;
 	a->create.asid = a->dev->asid;
-	a->create.features = wanted_features(args, class);
+	a->create.features = tvqd_class_features(class, args);
 	a->create.config = &a->config;
-	a->create.config_len = sizeof(a->config);
 	a->create.done = add_created;
+	/* What it will need, for the explanation of a failure. */
+	a->dev->num_queues =
+		class->ops->num_queues(tvqd_class_offered(class, args), a->dev->num_asked);
 	tvq_client_create(d->client, &a->create);
 }

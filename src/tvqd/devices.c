@@ -22,12 +22,17 @@ int tvqd_devices_init(struct tvqd_devices *ds, uint32_t seed)
 {
 	*ds = (struct tvqd_devices){ .n_buckets = FIRST_BUCKETS, .seed = seed };
 	ds->bucket = calloc(ds->n_buckets, sizeof(*ds->bucket));
-	return ds->bucket ? 0 : -ENOMEM;
+	ds->by_id = calloc(ds->n_buckets, sizeof(*ds->by_id));
+	if (ds->bucket && ds->by_id)
+		return 0;
+	tvqd_devices_fini(ds);
+	return -ENOMEM;
 }
 
 void tvqd_devices_fini(struct tvqd_devices *ds)
 {
 	free(ds->bucket);
+	free(ds->by_id);
 	free(ds->slot);
 	free(ds->free_slot);
 	*ds = (struct tvqd_devices){ 0 };
@@ -43,26 +48,48 @@ struct tvqd_dev *tvqd_devices_find(const struct tvqd_devices *ds, const char *na
 	return dev;
 }
 
+/* Identifiers are given in order. */
+static struct tvqd_dev **id_bucket(const struct tvqd_devices *ds, uint64_t device_id)
+{
+	return &ds->by_id[device_id & (ds->n_buckets - 1)];
+}
+
+static void put_id(struct tvqd_devices *ds, struct tvqd_dev *dev)
+{
+	struct tvqd_dev **p = id_bucket(ds, dev->device_id);
+
+	dev->next_id = *p;
+	*p = dev;
+}
+
 /* Without memory the chains get longer, that is all. */
 static void grow_buckets(struct tvqd_devices *ds)
 {
-	uint32_t n = ds->n_buckets * 2;
-	struct tvqd_dev **bucket = calloc(n, sizeof(*bucket));
+	uint32_t n = ds->n_buckets * 2, n_old = ds->n_buckets;
+	struct tvqd_dev **bucket = calloc(n, sizeof(*bucket)), **old = ds->bucket;
+	struct tvqd_dev **by_id = calloc(n, sizeof(*by_id));
 
-	if (!bucket)
+	if (!bucket || !by_id) {
+		free(bucket);
+		free(by_id);
 		return;
-	for (uint32_t i = 0; i < ds->n_buckets; i++) {
-		struct tvqd_dev *dev = ds->bucket[i], *next;
+	}
+	free(ds->by_id);
+	ds->bucket = bucket;
+	ds->by_id = by_id;
+	ds->n_buckets = n;
+	for (uint32_t i = 0; i < n_old; i++) {
+		struct tvqd_dev *dev = old[i], *next;
 
 		for (; dev; dev = next) {
 			next = dev->next;
 			dev->next = bucket[dev->hash & (n - 1)];
 			bucket[dev->hash & (n - 1)] = dev;
+			if (dev->device_id)
+				put_id(ds, dev);
 		}
 	}
-	free(ds->bucket);
-	ds->bucket = bucket;
-	ds->n_buckets = n;
+	free(old);
 }
 
 static int grow_slots(struct tvqd_devices *ds)
@@ -126,10 +153,30 @@ void tvqd_devices_remove(struct tvqd_devices *ds, struct tvqd_dev *dev)
 	while (*p != dev)
 		p = &(*p)->next;
 	*p = dev->next;
+	if (dev->device_id) {
+		for (p = id_bucket(ds, dev->device_id); *p != dev;)
+			p = &(*p)->next_id;
+		*p = dev->next_id;
+	}
 	ds->slot[dev->slot] = NULL;
 	ds->free_slot[ds->n_free++] = dev->slot;
 	ds->n--;
 	free(dev);
+}
+
+void tvqd_devices_set_id(struct tvqd_devices *ds, struct tvqd_dev *dev, uint64_t device_id)
+{
+	dev->device_id = device_id;
+	put_id(ds, dev);
+}
+
+struct tvqd_dev *tvqd_devices_by_id(const struct tvqd_devices *ds, uint64_t device_id)
+{
+	struct tvqd_dev *dev = *id_bucket(ds, device_id);
+
+	while (dev && dev->device_id != device_id)
+		dev = dev->next_id;
+	return dev;
 }
 
 struct tvqd_dev *tvqd_devices_next(const struct tvqd_devices *ds, uint32_t *slot)

@@ -24,11 +24,14 @@ enum tvqd_dev_state { TVQD_DEV_ADDING, TVQD_DEV_LIVE, TVQD_DEV_DELETING };
 
 struct tvqd_dev {
 	struct tvqd_dev *next; /* of the same hash */
+	struct tvqd_dev *next_id; /* of the same hash of device_id */
 	uint32_t hash;
 	uint32_t slot;
-	uint64_t device_id; /* from CREATE */
+	uint64_t device_id; /* from CREATE, by tvqd_devices_set_id(); 0: none yet */
+	struct tvqd *d;
 	const struct tvqd_class *class;
 	uint32_t asid; /* a space of its own */
+	uint16_t num_asked; /* request queues or pairs, by dev add */
 	uint16_t num_queues, max_queue_size;
 	uint8_t state;
 	uint64_t features;		    /* it offers */
@@ -43,6 +46,7 @@ struct tvqd_dev {
  */
 struct tvqd_devices {
 	struct tvqd_dev **bucket;
+	struct tvqd_dev **by_id; /* likewise, of those that have one */
 	struct tvqd_dev **slot; /* NULL: free */
 	uint32_t *free_slot;	/* a stack */
 	uint32_t n_buckets;	/* a power of two */
@@ -62,6 +66,10 @@ struct tvqd_dev *tvqd_devices_find(const struct tvqd_devices *ds, const char *na
 struct tvqd_dev *tvqd_devices_add(struct tvqd_devices *ds, const char *name, int *err);
 /* Removes and frees it. */
 void tvqd_devices_remove(struct tvqd_devices *ds, struct tvqd_dev *dev);
+/* CREATE succeeded: the device has an identifier, which never changes. */
+void tvqd_devices_set_id(struct tvqd_devices *ds, struct tvqd_dev *dev, uint64_t device_id);
+/* NULL: none that has been added by a name. id is not 0. */
+struct tvqd_dev *tvqd_devices_by_id(const struct tvqd_devices *ds, uint64_t device_id);
 /* The first living device at or behind *slot, which moves to it; NULL: none. */
 struct tvqd_dev *tvqd_devices_next(const struct tvqd_devices *ds, uint32_t *slot);
 

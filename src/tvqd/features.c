@@ -2,14 +2,12 @@
 #include <stdio.h>
 
 #include <json-c/json.h>
-#include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 
 #include <virtio_transportq.h>
-#include <tvq/device.h>
 
-#include "mgmt.h"
+#include "class.h"
 
 #ifndef VIRTIO_F_NOTIFICATION_DATA
 #define VIRTIO_F_NOTIFICATION_DATA 38
@@ -31,23 +29,18 @@ static const char *const common_names[64] = {
 	[VIRTIO_F_TRNSPT_VQ_VDEV] = "TRNSPT_VQ_VDEV",
 };
 
-static const char *const blk_names[24] = {
-	[VIRTIO_BLK_F_SIZE_MAX] = "SIZE_MAX",
-	[VIRTIO_BLK_F_SEG_MAX] = "SEG_MAX",
-	[VIRTIO_BLK_F_GEOMETRY] = "GEOMETRY",
-	[VIRTIO_BLK_F_RO] = "RO",
-	[VIRTIO_BLK_F_BLK_SIZE] = "BLK_SIZE",
-	[VIRTIO_BLK_F_FLUSH] = "FLUSH",
-	[VIRTIO_BLK_F_TOPOLOGY] = "TOPOLOGY",
-	[VIRTIO_BLK_F_CONFIG_WCE] = "CONFIG_WCE",
-	[VIRTIO_BLK_F_MQ] = "MQ",
-	[VIRTIO_BLK_F_DISCARD] = "DISCARD",
-	[VIRTIO_BLK_F_WRITE_ZEROES] = "WRITE_ZEROES",
-	[VIRTIO_BLK_F_SECURE_ERASE] = "SECURE_ERASE",
-};
+static const struct tvqd_class_ops *ops_of(uint32_t virtio_device_id)
+{
+	for (unsigned int i = 0; i < TVQD_CLASSES; i++) {
+		if (tvqd_known_classes[i].virtio_device_id == virtio_device_id)
+			return tvqd_known_classes[i].ops;
+	}
+	return NULL;
+}
 
 struct json_object *tvqd_feature_names(uint64_t features, uint32_t virtio_device_id)
 {
+	const struct tvqd_class_ops *ops = ops_of(virtio_device_id);
 	struct json_object *names = json_object_new_array();
 
 	for (unsigned int i = 0; i < 64; i++) {
@@ -56,8 +49,9 @@ struct json_object *tvqd_feature_names(uint64_t features, uint32_t virtio_device
 
 		if (!(features >> i & 1))
 			continue;
-		if (i < 24)
-			name = virtio_device_id == TVQ_TYPE_BLK ? blk_names[i] : NULL;
+		/* A type has these for itself (virtio 2.2). */
+		if (i < 24 || i >= 50)
+			name = ops ? ops->feature_name(i) : NULL;
 		if (!name) {
 			snprintf(bit, sizeof(bit), "bit_%u", i);
 			name = bit;

@@ -33,9 +33,10 @@ static void inproc_stop(struct tvqd *d)
 		d->bus->ops->free(d->bus);
 }
 
-static int inproc_explain(struct tvqd *d, const struct tvqd_args *args, char *err)
+static int inproc_explain(struct tvqd *d, const struct tvqd_class *class,
+			  const struct tvqd_args *args, char *err)
 {
-	if (tvqd_volume_explain(d, args, err) < 0)
+	if (class->ops->volumes && tvqd_volume_explain(d, args, err) < 0)
 		return -EINVAL;
 	snprintf(err, TVQD_ERR_LEN,
 		 "%s refused to create '%s'; the log of tvqd says why, with --log-level debug",

@@ -59,27 +59,32 @@ static void managed_stop(struct tvqd *d)
 static void managed_refuse(const struct tvqd *d, const char *request, char *err)
 {
 	snprintf(err, TVQD_ERR_LEN,
-		 "%s: the volumes are those of the tvqd that serves %s at %s: ask that one, by "
-		 "its own control socket",
+		 "%s: the volumes and the switch are those of the tvqd that serves %s at %s: ask "
+		 "that one, by its own control socket",
 		 request, TVQD_MGMT0, d->cfg.socket);
 }
 
-static int managed_explain(struct tvqd *d, const struct tvqd_args *args, char *err)
+static int managed_explain(struct tvqd *d, const struct tvqd_class *class,
+			   const struct tvqd_args *args, char *err)
 {
-	const char *name = tvqd_str(args, TVQD_NAME), *volume = tvqd_str(args, TVQD_VOLUME);
+	const char *volume = tvqd_str(args, TVQD_VOLUME);
+	int n = snprintf(err, TVQD_ERR_LEN, "%s refused to create '%s': ", TVQD_MGMT0,
+			 args->v[TVQD_NAME].str);
 
 	(void)d;
 	if (volume)
-		snprintf(err, TVQD_ERR_LEN,
-			 "%s refused to create '%s': is volume '%s' there, free and such as asked "
-			 "for? volume show of the serving tvqd tells; its log says why, with "
-			 "--log-level debug",
-			 TVQD_MGMT0, name, volume);
+		snprintf(err + n, TVQD_ERR_LEN - (size_t)n,
+			 "is volume '%s' there, free and such as asked for? volume show of the "
+			 "serving tvqd tells; its log says why, with --log-level debug",
+			 volume);
+	else if (tvqd_has(args, TVQD_MAC))
+		snprintf(err + n, TVQD_ERR_LEN - (size_t)n,
+			 "has another %s device this address? switch show of the serving tvqd "
+			 "tells; its log says why, with --log-level debug",
+			 class->name);
 	else
-		snprintf(err, TVQD_ERR_LEN,
-			 "%s refused to create '%s': the log of the serving tvqd says why, with "
-			 "--log-level debug",
-			 TVQD_MGMT0, name);
+		snprintf(err + n, TVQD_ERR_LEN - (size_t)n,
+			 "the log of the serving tvqd says why, with --log-level debug");
 	return -EIO;
 }
 

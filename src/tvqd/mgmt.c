@@ -6,6 +6,7 @@
 
 #include <tvq/wire.h>
 
+#include "json.h"
 #include "mgmt.h"
 #include "tvqd.h"
 
@@ -16,7 +17,7 @@ void tvqd_mgmt_cfg(const struct tvqd *d, struct tvq_mgmt_cfg *cfg)
 		.control = d->exec,
 		.workers = d->workers,
 		.n_workers = d->n_workers,
-		.type = TVQ_TYPE_BLK,
+		.type = d->cfg.type,
 		.pool = tvq_volume_pool_pool(d->pool),
 		.max_devices = d->cfg.max_devices,
 		.max_vqs = d->cfg.max_vqs,
@@ -53,12 +54,7 @@ void tvqd_avail_get(struct tvqd *d, struct tvqd_avail *av,
 
 int tvqd_classes_get(struct tvqd *d)
 {
-	static const struct tvqd_class known[TVQD_CLASSES] = {
-		{ .name = "net", .type = "network", .virtio_device_id = TVQ_TYPE_NET },
-		{ .name = "block", .type = "block", .virtio_device_id = TVQ_TYPE_BLK },
-	};
-
-	memcpy(d->classes, known, sizeof(known));
+	memcpy(d->classes, tvqd_known_classes, sizeof(d->classes));
 	for (unsigned int i = 0; i < TVQD_CLASSES; i++) {
 		struct tvqd_class *c = &d->classes[i];
 		int err = tvq_client_type(d->client, c->virtio_device_id, &c->info);
@@ -76,30 +72,26 @@ struct show {
 	struct tvqd_avail avail;
 };
 
-static void add_num(struct json_object *o, const char *name, uint64_t v)
-{
-	json_object_object_add(o, name, json_object_new_uint64(v));
-}
-
 /* What its driver knows. */
 static void show_offers(struct tvqd *d, const struct tvq_avail_res *res, struct json_object *o)
 {
 	struct json_object *classes = json_object_new_array();
-	uint64_t features = 0;
-	uint32_t type = 0;
+	struct json_object *features = json_object_new_object();
 
 	for (unsigned int i = 0; i < TVQD_CLASSES; i++) {
-		if (!d->classes[i].there)
+		const struct tvqd_class *c = &d->classes[i];
+
+		if (!c->there)
 			continue;
-		json_object_array_add(classes, json_object_new_string(d->classes[i].name));
-		features = d->classes[i].info.features;
-		type = d->classes[i].virtio_device_id;
+		json_object_array_add(classes, json_object_new_string(c->name));
+		json_object_object_add(features, c->name,
+				       tvqd_feature_names(c->info.features, c->virtio_device_id));
 	}
 	json_object_object_add(o, "supported_classes", classes);
-	add_num(o, "max_supported_vqs", res->max_vdev_vqs);
-	json_object_object_add(o, "dev_features", tvqd_feature_names(features, type));
-	add_num(o, "num_avail_vdev", res->num_avail_vdev);
-	add_num(o, "num_avail_vqs", res->num_avail_vqs);
+	tvqd_add_num(o, "max_supported_vqs", res->max_vdev_vqs);
+	json_object_object_add(o, "dev_features", features);
+	tvqd_add_num(o, "num_avail_vdev", res->num_avail_vdev);
+	tvqd_add_num(o, "num_avail_vqs", res->num_avail_vqs);
 }
 
 /* What its owner knows. */
@@ -108,16 +100,16 @@ static void show_figures(struct tvqd *d, struct json_object *o)
 	struct tvq_device_stats st;
 
 	tvq_device_stats(d->device, &st);
-	add_num(o, "devices", st.devices);
-	add_num(o, "vqs", st.vqs);
-	add_num(o, "commands", st.commands);
-	add_num(o, "errors", st.errors);
+	tvqd_add_str(o, "type", d->cfg.type == TVQ_TYPE_NET ? "network" : "block");
+	tvqd_add_num(o, "devices", st.devices);
+	tvqd_add_num(o, "vqs", st.vqs);
+	tvqd_add_num(o, "commands", st.commands);
+	tvqd_add_num(o, "errors", st.errors);
 }
 
 /* res: NULL where we are not the driver. */
 static void show_mgmtdev(struct tvqd *d, struct tvqd_call *call, const struct tvq_avail_res *res)
 {
-	struct json_object *result = json_object_new_object(), *list = json_object_new_object();
 	struct json_object *o = json_object_new_object();
 
 	if (d->where->show)
@@ -126,9 +118,7 @@ static void show_mgmtdev(struct tvqd *d, struct tvqd_call *call, const struct tv
 		show_offers(d, res, o);
 	if (d->where->role & TVQD_OWNER)
 		show_figures(d, o);
-	json_object_object_add(list, TVQD_MGMT0, o);
-	json_object_object_add(result, "mgmtdev", list);
-	tvqd_reply(call, result);
+	tvqd_reply(call, tvqd_one("mgmtdev", TVQD_MGMT0, o));
 }
 
 static void show_avail(struct tvqd_avail *av, int err)

@@ -35,7 +35,4 @@ int tvqd_classes_get(struct tvqd *d);
  */
 int tvqd_volume_explain(struct tvqd *d, const struct tvqd_args *args, char *err);
 
-/* Names of the bits, in an array. */
-struct json_object *tvqd_feature_names(uint64_t features, uint32_t virtio_device_id);
-
 #endif

@@ -27,6 +27,7 @@ enum {
 	OPT_LOG_LEVEL,
 	OPT_SERVE,
 	OPT_MANAGE,
+	OPT_TYPE,
 };
 
 static const struct option options[] = {
@@ -40,6 +41,7 @@ static const struct option options[] = {
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "serve", required_argument, NULL, OPT_SERVE },
 	{ "manage", required_argument, NULL, OPT_MANAGE },
+	{ "type", required_argument, NULL, OPT_TYPE },
 	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
@@ -59,6 +61,7 @@ static const char help[] =
 	"  --max-devices N       most managed devices (65536; with --serve 4096)\n"
 	"  --max-vqs N           most virtqueues of all managed devices (262144)\n"
 	"  --queue-size N        most entries of a virtqueue, a power of two (1024)\n"
+	"  --type net|block      what mgmt0 itself is, a network or a block device (block)\n"
 	"  --transportq FORMAT   ring of the transport virtqueue: split or packed (split)\n"
 	"  --serve vfio-user:PATH[,id=ID][,vectors=N][,msi-page=on|off]\n"
 	"        [,ram-pool=on|off]\n"
@@ -73,6 +76,7 @@ static const char help[] =
 void tvqd_cfg_default(struct tvqd_cfg *cfg)
 {
 	*cfg = (struct tvqd_cfg){
+		.type = TVQ_TYPE_BLK,
 		.workers = 1,
 		.poll_ns = DEFAULT_POLL_US * 1000ull,
 		.pci_msi_page = true,
@@ -177,6 +181,14 @@ static int parse_format(struct tvqd_cfg *cfg, const char *arg)
 	return 0;
 }
 
+static int parse_type(struct tvqd_cfg *cfg, const char *arg)
+{
+	if (strcmp(arg, "net") != 0 && strcmp(arg, "block") != 0)
+		return -EINVAL;
+	cfg->type = arg[0] == 'n' ? TVQ_TYPE_NET : TVQ_TYPE_BLK;
+	return 0;
+}
+
 static int parse_level(struct tvqd_cfg *cfg, const char *arg)
 {
 	static const char *const names[] = { "err", "warn", "info", "debug" };
@@ -215,7 +227,7 @@ static const char *parse_vfio_user(struct tvqd_cfg *cfg, const char *arg)
 	return arg + len;
 }
 
-/* The standard one of the device's type, or one of the experimental range, which the kernel's
+/* A standard one, or one of the experimental range, which the kernel's
  * built-in virtio_pci leaves alone. */
 static int parse_pci_id(struct tvqd_cfg *cfg, const char *s)
 {
@@ -226,7 +238,9 @@ static int parse_pci_id(struct tvqd_cfg *cfg, const char *s)
 		return -EINVAL;
 	errno = 0;
 	id = strtoul(s, &end, 16);
-	if (errno || *end || (id != 0x1040 + TVQ_TYPE_BLK && (id < 0x10f0 || id > 0x10ff)))
+	if (errno || *end || 
+	    (id != 0x1040 + TVQ_TYPE_BLK && id != 0x1040 + TVQ_TYPE_NET &&
+	     (id < 0x10f0 || id > 0x10ff)))
 		return -EINVAL;
 	cfg->pci_device_id = (uint16_t)id;
 	return 0;
@@ -238,7 +252,8 @@ static int parse_serve_key(struct tvqd_cfg *cfg, const char *s, const char **rig
 	uint64_t n;
 
 	if (!strncmp(s, "id=", 3)) {
-		*right = "id=0x1042, or id=0x10f0 to id=0x10ff of the experimental range";
+		*right = "id=0x1042 (0x1041 with --type net), or id=0x10f0 to id=0x10ff of the "
+			 "experimental range";
 		return parse_pci_id(cfg, s + 3);
 	}
 	if (!strncmp(s, "vectors=", 8)) {
@@ -328,6 +343,9 @@ static int take_option(struct tvqd_cfg *cfg, int opt, const char *arg, const cha
 	case OPT_TRANSPORTQ:
 		*right = "split or packed";
 		return parse_format(cfg, arg);
+	case OPT_TYPE:
+		*right = "net or block";
+		return parse_type(cfg, arg);
 	case OPT_SERVE:
 		return tvqd_parse_serve(cfg, arg, right);
 	case OPT_MANAGE:
@@ -359,7 +377,8 @@ static enum tvqd_action default_control(struct tvqd_cfg *cfg)
 #define GIVEN(name) (1u << (OPT_##name - OPT_CONTROL))
 
 /* What the owner of the device is told, and its driver. */
-#define OWNERS	(GIVEN(WORKERS) | GIVEN(MAX_DEVICES) | GIVEN(MAX_VQS) | GIVEN(QUEUE_SIZE))
+#define OWNERS	(GIVEN(WORKERS) | GIVEN(MAX_DEVICES) | GIVEN(MAX_VQS) | GIVEN(QUEUE_SIZE) | \
+	 GIVEN(TYPE))
 #define DRIVERS GIVEN(TRANSPORTQ)
 
 static enum tvqd_action check_together(struct tvqd_cfg *cfg, unsigned int given)
@@ -371,6 +390,15 @@ static enum tvqd_action check_together(struct tvqd_cfg *cfg, unsigned int given)
 		fprintf(stderr,
 			"tvqd: --serve and --manage are for two daemons: start one that serves the "
 			"device and another, with a --control of its own, that manages it\n");
+		return TVQD_USAGE;
+	}
+	if (cfg->pci_device_id && cfg->pci_device_id < 0x1080 &&
+	    cfg->pci_device_id != 0x1040 + cfg->type) {
+		fprintf(stderr,
+			"tvqd: --serve: id=0x%x is not that of a %s device: 0x%x is, and 0x10f0 to "
+			"0x10ff fit any\n",
+			cfg->pci_device_id, cfg->type == TVQ_TYPE_NET ? "network" : "block",
+			0x1040 + cfg->type);
 		return TVQD_USAGE;
 	}
 	if (cfg->place == TVQD_MANAGE) {

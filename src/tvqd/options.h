@@ -24,6 +24,7 @@ struct tvqd_cfg {
 	uint64_t poll_ns; /* before a thread with nothing to do sleeps; UINT64_MAX: never */
 	uint32_t max_devices, max_vqs; /* 0: the device's default */
 	uint16_t queue_size;	       /* most entries of a queue; 0: the device's default */
+	uint32_t type;		       /* virtio's, of the management device itself */
 	bool packed;		       /* format of the transportq */
 	enum tvqd_place place;
 	char socket[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* vfio-user's; not INPROC */
@@ -49,7 +50,8 @@ void tvqd_cfg_default(struct tvqd_cfg *cfg);
 enum tvqd_action tvqd_options(struct tvqd_cfg *cfg, int argc, char **argv);
 
 /* "vfio-user:PATH[,id=ID][,vectors=N][,msi-page=on|off][,ram-pool=on|off]", of --serve, and
- * "vfio-user:PATH", of --manage. -EINVAL: *cfg is unchanged, and *right says what would be right. */
+ * "vfio-user:PATH", of --manage. The id has to fit the type, which is checked by tvqd_options().
+ * -EINVAL: *cfg is unchanged, and *right says what would be right. */
 int tvqd_parse_serve(struct tvqd_cfg *cfg, const char *arg, const char **right);
 int tvqd_parse_manage(struct tvqd_cfg *cfg, const char *arg, const char **right);
 

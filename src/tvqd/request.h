@@ -43,16 +43,36 @@ enum tvqd_key {
 	TVQD_SIZE,
 	TVQD_DIRECT,
 	TVQD_STOP,
+	TVQD_MAC,
+	TVQD_MTU,
+	TVQD_MAX_VQP,
+	TVQD_VLAN,
+	TVQD_TRUNK,
+	TVQD_PVID,
+	TVQD_RATE,
+	TVQD_PPS,
+	TVQD_LINK,
+	TVQD_SPOOFCHK,
+	TVQD_TAP,
+	TVQD_STREAM,
+	TVQD_LISTEN,
+	TVQD_MAX,
+	TVQD_SINK,
+	TVQD_SOURCE,
+	TVQD_TO,
+	TVQD_FRAME_SIZE, /* "size" of what is no volume */
 	TVQD_KEYS,
 };
 
-#define TVQD_BIT(key) (1u << TVQD_##key)
+#define TVQD_BIT(key) (1ull << TVQD_##key)
 
 struct tvqd_args {
-	uint32_t have; /* bit for each key */
+	uint64_t have; /* bit for each key */
 	union {
-		uint64_t num;	 /* numbers, sizes in bytes, masks, on (1) and off (0) */
-		const char *str; /* names and paths; the request's */
+		/* numbers, sizes in bytes, masks, rates in bits a second, addresses (nettext.h),
+		 * on and up (1), off and down (0); 0 where "none" is a value */
+		uint64_t num;
+		const char *str; /* names, paths, lists; the request's */
 	} v[TVQD_KEYS];
 };
 
@@ -79,7 +99,7 @@ struct tvqd_call;
 struct tvqd_command {
 	const char *name;
 	unsigned int role;	     /* that it needs: TVQD_OWNER, TVQD_DRIVER (where.h); 0: any */
-	uint32_t required, optional; /* bits of keys */
+	uint64_t required, optional; /* bits of keys */
 	/* Answers by tvqd_reply() or tvqd_reply_err(), once, now or later. Does not block. */
 	void (*run)(struct tvqd *d, struct tvqd_call *call);
 };

@@ -88,7 +88,7 @@ static void served_refuse(const struct tvqd *d, const char *request, char *err)
 {
 	snprintf(err, TVQD_ERR_LEN,
 		 "%s: %s is driven by the vfio-user client of %s, which adds and deletes its "
-		 "devices; this tvqd serves the device and has its volumes",
+		 "devices; this tvqd serves the device and has its volumes and its switch",
 		 request, TVQD_MGMT0, d->cfg.socket);
 }
 

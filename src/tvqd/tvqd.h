@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The daemon: one management device, mgmt0, in this process or reached over vfio-user (where.h);
- * the volumes that it may use, its managed devices with their presenters, and the control socket.
+ * the volumes and the ports that are its own, its managed devices with their presenters, and the
+ * control socket.
  * Everything runs on the control executor, which is the main thread's loop; data runs on the
  * workers.
  */
@@ -16,25 +17,17 @@
 #include <tvq/loop.h>
 #include <tvq/volumes.h>
 
+#include "class.h"
 #include "devices.h"
 #include "listen.h"
 #include "options.h"
+#include "ports.h"
 #include "server.h"
 #include "trace.h"
 #include "where.h"
 
 #define TVQD_MGMT0     "mgmt0"
 #define TVQD_VENDOR_ID 0x1af4 /* Red Hat's for virtio, as vdpa shows it */
-
-/* A class of device that one may ask for. */
-struct tvqd_class {
-	const char *name; /* as in "dev add ... class NAME" */
-	const char *type; /* as in "dev show" */
-	uint32_t virtio_device_id;
-	bool there; /* mgmt0 has it: TYPE_GET succeeded */
-	struct tvq_type_info info;
-};
-#define TVQD_CLASSES 2
 
 struct tvqd {
 	struct tvqd_cfg cfg;
@@ -48,6 +41,7 @@ struct tvqd {
 	struct tvq_volume_pool *pool;
 	struct tvq_device *device;	 /* part of bus or vfio_user */
 	struct tvq_vfio_user *vfio_user; /* where it is served */
+	struct tvqd_ports ports;
 	/* The driver's: */
 	struct tvq_bus *bus;
 	struct tvq_client *client;
@@ -86,6 +80,17 @@ void tvqd_dev_show_named(struct tvqd *d, struct tvqd_call *call); /* the driver'
 void tvqd_dev_show_owned(struct tvqd *d, struct tvqd_call *call); /* the owner's */
 void tvqd_dev_config_show(struct tvqd *d, struct tvqd_call *call);
 void tvqd_dev_vstats_show(struct tvqd *d, struct tvqd_call *call);
+void tvqd_dev_set(struct tvqd *d, struct tvqd_call *call);
+void tvqd_dev_announce(struct tvqd *d, struct tvqd_call *call);
+void tvqd_switch_show(struct tvqd *d, struct tvqd_call *call);
+void tvqd_switch_fdb_show(struct tvqd *d, struct tvqd_call *call);
+void tvqd_switch_port_add(struct tvqd *d, struct tvqd_call *call);
+void tvqd_switch_port_del(struct tvqd *d, struct tvqd_call *call);
+void tvqd_uplink_add(struct tvqd *d, struct tvqd_call *call);
+void tvqd_uplink_del(struct tvqd *d, struct tvqd_call *call);
+void tvqd_uplink_show(struct tvqd *d, struct tvqd_call *call);
+void tvqd_mirror_add(struct tvqd *d, struct tvqd_call *call);
+void tvqd_mirror_del(struct tvqd *d, struct tvqd_call *call);
 void tvqd_volume_add(struct tvqd *d, struct tvqd_call *call);
 void tvqd_volume_del(struct tvqd *d, struct tvqd_call *call);
 void tvqd_volume_show(struct tvqd *d, struct tvqd_call *call);

@@ -136,7 +136,7 @@ static void add_pool(struct tvqd *d, struct tvqd_call *call)
 /* Which arguments go with which kind. */
 static int check_kind(const struct tvqd_args *args, char *err)
 {
-	uint32_t kinds = args->have & KINDS, allowed = 0, wrong;
+	uint64_t kinds = args->have & KINDS, allowed = 0, wrong;
 
 	if (!kinds || (kinds & (kinds - 1))) {
 		snprintf(err, TVQD_ERR_LEN,
@@ -152,8 +152,8 @@ static int check_kind(const struct tvqd_args *args, char *err)
 	if (!wrong)
 		return 0;
 	snprintf(err, TVQD_ERR_LEN, "%s does not go with %s",
-		 tvqd_key_name((enum tvqd_key)__builtin_ctz(wrong)),
-		 tvqd_key_name((enum tvqd_key)__builtin_ctz(kinds)));
+		 tvqd_key_name((enum tvqd_key)__builtin_ctzll(wrong)),
+		 tvqd_key_name((enum tvqd_key)__builtin_ctzll(kinds)));
 	return -EINVAL;
 }
 

@@ -6,7 +6,7 @@
  *   served      its owner; whoever connects to a vfio-user socket drives it: --serve
  *   managed     its driver; another tvqd, or another program, owns it: --manage
  *
- * The owner has the volumes and the figures of the device; the driver has the managed devices by
+ * The owner has the volumes, the switch and the figures of the device; the driver has the managed devices by
  * their names, their presenters, and the commands on the transportq. What differs between the
  * three is in this table; the rest of the daemon asks for the one role or the other.
  */
@@ -19,6 +19,7 @@ struct json_object;
 struct tvqd;
 struct tvqd_args;
 struct tvqd_call;
+struct tvqd_class;
 
 enum { TVQD_OWNER = 1, TVQD_DRIVER = 2 };
 
@@ -41,7 +42,8 @@ struct tvqd_where {
 	 * The driver's: a sentence on why CREATE may have been refused for dev add with these
 	 * arguments. -EINVAL: that is why; -EIO: nothing in the arguments explains it.
 	 */
-	int (*explain)(struct tvqd *d, const struct tvqd_args *args, char *err);
+	int (*explain)(struct tvqd *d, const struct tvqd_class *class,
+		       const struct tvqd_args *args, char *err);
 	/* Optional: what mgmtdev show says of the way to the device. */
 	void (*show)(const struct tvqd *d, struct json_object *mgmtdev);
 	/* dev show of one who has names, or of one who has not. */

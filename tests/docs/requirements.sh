@@ -15,8 +15,6 @@ n=0 failed=0
 
 # What has no test yet, and why.
 declare -A unproven=(
-	[TQ-140]="needs the network device"
-	[TQ-141]="needs the network device"
 )
 
 report() {	# what; the complaints are in $tmp/complaints

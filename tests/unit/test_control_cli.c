@@ -80,7 +80,7 @@ static void words_may_be_shortened_while_they_are_unambiguous(void **state)
 	struct lab *l = *state;
 
 	ok(CTL(l, "v", "a", "na", "v", "ram", "4K"));
-	ok(CTL(l, "d", "a", "name", "d", "mg", "mgmt0", "cl", "block", "vo", "v", "cap", "4K"));
+	ok(CTL(l, "d", "ad", "name", "d", "mg", "mgmt0", "cl", "block", "vo", "v", "cap", "4K"));
 	ok(CTL(l, "d", "sh"));
 	assert_holds(out, "volume v");
 	ok(CTL(l, "d"));
@@ -91,6 +91,8 @@ static void words_may_be_shortened_while_they_are_unambiguous(void **state)
 	ok(CTL(l, "d", "c"));
 	ok(CTL(l, "d", "v", "s", "d", "q", "0"));
 	ok(CTL(l, "d", "d", "d"));
+	failed(CTL(l, "d", "a", "d"), CTL_USAGE,
+	       "dev: ambiguous command 'a'; there are: add, announce");
 	failed(CTL(l, "volume", "add", "name", "x", "r", "4K"), CTL_USAGE,
 	       "volume add: ambiguous argument 'r'; there are: ram, readonly");
 	/* In full it is itself, though another begins with it. */
@@ -102,9 +104,10 @@ static void unknown_words_are_refused_with_those_there_are(void **state)
 	struct lab *l = *state;
 
 	failed(CTL(l, "volumes"), CTL_USAGE,
-	       "no object 'volumes'; there are: mgmtdev, dev, volume, trace, help");
+	       "no object 'volumes'; there are: mgmtdev, dev, volume, switch, uplink, mirror, "
+	       "trace, help");
 	failed(CTL(l, "dev", "fly"), CTL_USAGE,
-	       "dev: no command 'fly'; there are: show, add, del, config, vstats");
+	       "dev: no command 'fly'; there are: show, add, del, set, announce, config, vstats");
 	failed(CTL(l, "dev", "config", "set"), CTL_USAGE,
 	       "dev config: no command 'set'; there are: show");
 	failed(CTL(l, "dev", "add", "nome", "d"), CTL_USAGE,

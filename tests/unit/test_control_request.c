@@ -205,6 +205,7 @@ static void options_are_taken_within_their_bounds_only(void **state)
 		{ "--max-devices", "0" },
 		{ "--max-vqs", "4294967296" },
 		{ "--transportq", "round" },
+		{ "--type", "network" },
 		{ "--log-level", "loud" },
 		{ "--control", "" },
 		{ "--unknown", NULL },
@@ -231,6 +232,9 @@ static void options_are_taken_within_their_bounds_only(void **state)
 	assert_int_equal(cfg.queue_size, 256);
 	assert_int_equal(options(&cfg, "--transportq", "packed"), TVQD_RUN);
 	assert_true(cfg.packed);
+	assert_int_equal(cfg.type, TVQ_TYPE_BLK);
+	assert_int_equal(options(&cfg, "--type", "net"), TVQD_RUN);
+	assert_int_equal(cfg.type, TVQ_TYPE_NET);
 }
 
 static void device_may_be_here_or_served_or_managed(void **state)
@@ -278,7 +282,7 @@ static void wrong_socket_is_said_with_its_option_and_what_would_be_right(void **
 		  "id=, vectors=, msi-page= or ram-pool=" },
 		{ "--serve", "vfio-user:/s,ids=1", "id=, vectors=, msi-page= or ram-pool=" },
 		{ "--serve", "vfio-user:/s,id=", "id=0x10f0 to id=0x10ff" },
-		{ "--serve", "vfio-user:/s,id=0x1041", "id=0x10f0 to id=0x10ff" },
+		{ "--serve", "vfio-user:/s,id=0x1043", "id=0x10f0 to id=0x10ff" },
 		{ "--serve", "vfio-user:/s,id=0x10ef", "id=0x10f0 to id=0x10ff" },
 		{ "--serve", "vfio-user:/s,id=0x1100", "id=0x10f0 to id=0x10ff" },
 		{ "--serve", "vfio-user:/s,id=4338", "id=0x10f0 to id=0x10ff" },
@@ -313,6 +317,36 @@ static void wrong_socket_is_said_with_its_option_and_what_would_be_right(void **
 	assert_int_equal(options(&cfg, "--manage", path), TVQD_USAGE);
 }
 
+static void standard_pci_id_is_that_of_the_devices_type(void **state)
+{
+	static const struct {
+		const char *type, *serve, *wrong;
+	} cases[] = {
+		{ "--type=block", "--serve=vfio-user:/s,id=0x1042", NULL },
+		{ "--type=net", "--serve=vfio-user:/s,id=0x1041", NULL },
+		{ "--type=net", "--serve=vfio-user:/s,id=0x10f0", NULL },
+		{ "--type=block", "--serve=vfio-user:/s,id=0x1041",
+		  "id=0x1041 is not that of a block device: 0x1042 is" },
+		{ "--type=net", "--serve=vfio-user:/s,id=0x1042",
+		  "id=0x1042 is not that of a network device: 0x1041 is" },
+	};
+	struct tvqd_cfg cfg;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		/* In either order. */
+		for (unsigned int n = 0; n < 2; n++) {
+			const char *a = n ? cases[i].type : cases[i].serve;
+			const char *b = n ? cases[i].serve : cases[i].type;
+
+			assert_int_equal(options(&cfg, a, b),
+					 cases[i].wrong ? TVQD_USAGE : TVQD_RUN);
+			if (cases[i].wrong)
+				assert_holds(said, cases[i].wrong);
+		}
+	}
+}
+
 static void options_of_the_other_daemon_are_refused(void **state)
 {
 	static const char *const owners[][2] = {
@@ -320,6 +354,7 @@ static void options_of_the_other_daemon_are_refused(void **state)
 		{ "--max-devices", "2" },
 		{ "--max-vqs", "2" },
 		{ "--queue-size", "2" },
+		{ "--type", "net" },
 	};
 	char *argv[] = { (char *)"tvqd",
 			 (char *)"--control=/x",
@@ -360,6 +395,8 @@ static void table_of_devices_agrees_with_a_plain_one(void **state)
 {
 	enum { NAMES = 500, STEPS = 20000 };
 	static bool there[NAMES];
+	static uint64_t id[NAMES]; /* 0: the device has none yet */
+	uint64_t next_id = 1;
 	struct tvqd_devices ds;
 	unsigned int n = 0;
 
@@ -374,10 +411,15 @@ static void table_of_devices_agrees_with_a_plain_one(void **state)
 		snprintf(name, sizeof(name), "d%d", i);
 		dev = tvqd_devices_find(&ds, name);
 		assert_int_equal(dev != NULL, there[i]);
+		if (id[i])
+			assert_ptr_equal(tvqd_devices_by_id(&ds, id[i]), dev);
 		if (dev && rand() % 2) {
 			assert_string_equal(dev->name, name);
 			tvqd_devices_remove(&ds, dev);
+			if (id[i])
+				assert_null(tvqd_devices_by_id(&ds, id[i]));
 			there[i] = false;
+			id[i] = 0;
 			n--;
 			continue;
 		}
@@ -386,6 +428,11 @@ static void table_of_devices_agrees_with_a_plain_one(void **state)
 		if (!dev)
 			continue;
 		dev->state = TVQD_DEV_LIVE;
+		/* CREATE may have failed. */
+		if (rand() % 8) {
+			id[i] = next_id++;
+			tvqd_devices_set_id(&ds, dev, id[i]);
+		}
 		there[i] = true;
 		n++;
 		assert_int_equal(ds.n, n);
@@ -414,6 +461,7 @@ int main(void)
 		cmocka_unit_test(options_are_taken_within_their_bounds_only),
 		cmocka_unit_test(device_may_be_here_or_served_or_managed),
 		cmocka_unit_test(wrong_socket_is_said_with_its_option_and_what_would_be_right),
+		cmocka_unit_test(standard_pci_id_is_that_of_the_devices_type),
 		cmocka_unit_test(options_of_the_other_daemon_are_refused),
 		cmocka_unit_test(table_of_devices_agrees_with_a_plain_one),
 	};

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tvq/switch.h>
+
+#include "nettext.h"
+#include "ports.h"
+#include "tvqd.h"
+
+struct tvqd_port *tvqd_port_by_name(const struct tvqd *d, const char *name)
+{
+	struct tvqd_port *p = d->ports.first;
+
+	while (p && strcmp(p->name, name) != 0)
+		p = p->next;
+	return p;
+}
+
+struct tvqd_port *tvqd_port_new(struct tvqd *d, const char *name, enum tvqd_port_kind kind)
+{
+	struct tvqd_port **last = &d->ports.first, *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->kind = kind;
+	snprintf(p->name, sizeof(p->name), "%s", name);
+	/* Behind the others, for listings that go on. They are few. */
+	while (*last)
+		last = &(*last)->next;
+	*last = p;
+	return p;
+}
+
+void tvqd_port_remove(struct tvqd *d, struct tvqd_port *p)
+{
+	struct tvqd_port **at = &d->ports.first;
+
+	while (*at != p)
+		at = &(*at)->next;
+	*at = p->next;
+	json_object_put(p->about);
+	free(p);
+	tvqd_ports_check(d);
+}
+
+void tvqd_ports_check(struct tvqd *d)
+{
+	d->ports.gone = !d->ports.first && !d->ports.mirrors;
+}
+
+void tvqd_ports_end(struct tvqd *d, uint64_t timeout_ns)
+{
+	struct tvqd_port *p, *next;
+
+	tvqd_mirrors_end(d);
+	for (p = d->ports.first; p; p = next) {
+		next = p->next;
+		if (p->state != TVQD_PORT_LIVE)
+			continue;
+		if (p->kind == TVQD_PORT_UPLINK)
+			tvqd_uplink_end(d, p);
+		else
+			tvqd_measure_end(d, p);
+	}
+	tvqd_ports_check(d);
+	if (tvqd_wait(d, &d->ports.gone, timeout_ns) < 0)
+		tvq_log(&tvq_os_host, TVQ_LOG_WARN, "uplinks and mirrors did not end in time");
+}
+
+/* Names */
+
+static bool is_number(const char *s)
+{
+	return s[0] && strspn(s, "0123456789") == strlen(s);
+}
+
+/* The driver knows its devices by their names. */
+static int find_named(struct tvqd *d, const char *name, struct tvqd_target *t, char *err)
+{
+	struct tvqd_dev *dev = tvqd_devices_find(&d->devices, name);
+
+	if (!dev) {
+		snprintf(err, TVQD_ERR_LEN,
+			 "no device or port '%s'; dev show and switch show list them", name);
+		return -ENOENT;
+	}
+	if (dev->state != TVQD_DEV_LIVE) {
+		snprintf(err, TVQD_ERR_LEN, "device '%s' is being %s", name,
+			 dev->state == TVQD_DEV_ADDING ? "added" : "deleted");
+		return -EBUSY;
+	}
+	t->device_id = dev->device_id;
+	t->network = dev->class->virtio_device_id == TVQ_TYPE_NET;
+	return 0;
+}
+
+/* Who only owns them, by their numbers. */
+static int find_numbered(struct tvqd *d, const char *name, struct tvqd_target *t, char *err)
+{
+	struct tvq_device_info info;
+	uint64_t id = is_number(name) && strlen(name) < 20 ? strtoull(name, NULL, 10) : 0;
+
+	if (!id || tvq_device_info(d->device, id, &info) < 0) {
+		snprintf(err, TVQD_ERR_LEN,
+			 "no device or port '%s': the owner of %s knows its devices by their "
+			 "numbers; dev show and switch show list them",
+			 name, TVQD_MGMT0);
+		return -ENOENT;
+	}
+	t->device_id = id;
+	t->network = info.virtio_device_id == TVQ_TYPE_NET;
+	return 0;
+}
+
+int tvqd_target_find(struct tvqd *d, const char *name, struct tvqd_target *t, char *err)
+{
+	int ret = 0;
+
+	*t = (struct tvqd_target){ .own = tvqd_port_by_name(d, name) };
+	if (t->own && t->own->state != TVQD_PORT_LIVE) {
+		snprintf(err, TVQD_ERR_LEN, "'%s' is being %s", name,
+			 t->own->state == TVQD_PORT_ADDING ? "added" : "deleted");
+		return -EBUSY;
+	}
+	if (t->own) {
+		t->network = true;
+		t->port = t->own->port;
+		return 0;
+	}
+	if (!strcmp(name, TVQD_MGMT0))
+		t->network = d->cfg.type == TVQ_TYPE_NET;
+	else if (d->where->role & TVQD_DRIVER)
+		ret = find_named(d, name, t, err);
+	else
+		ret = find_numbered(d, name, t, err);
+	if (!ret)
+		t->port = tvq_device_port(d->device, t->device_id);
+	return ret;
+}
+
+int tvqd_target_port(struct tvqd *d, const char *name, struct tvqd_target *t, char *err)
+{
+	int ret = tvqd_target_find(d, name, t, err);
+
+	if (ret || t->port)
+		return ret;
+	if (t->network)
+		snprintf(err, TVQD_ERR_LEN, "device '%s' has no port now: it is being deleted",
+			 name);
+	else
+		snprintf(err, TVQD_ERR_LEN, "'%s' is a block device: it has no port", name);
+	return t->network ? -EBUSY : -EOPNOTSUPP;
+}
+
+int tvqd_name_free(struct tvqd *d, const char *name, bool own, char *err)
+{
+	if (!strcmp(name, TVQD_MGMT0))
+		snprintf(err, TVQD_ERR_LEN, "name '%s' is the management device's", name);
+	else if (own && is_number(name))
+		snprintf(err, TVQD_ERR_LEN,
+			 "name '%s': numbers are those of devices; it needs a letter", name);
+	else if (tvqd_port_by_name(d, name))
+		snprintf(err, TVQD_ERR_LEN,
+			 "name '%s' is taken by a port of the switch; switch show lists them",
+			 name);
+	else if (tvqd_devices_find(&d->devices, name))
+		snprintf(err, TVQD_ERR_LEN,
+			 "name '%s' is taken by another device; dev show lists them", name);
+	else
+		return 0;
+	return -EEXIST;
+}
+
+static const char *label_own(struct tvqd *d, uint32_t number, char *label)
+{
+	static const char *const kinds[] = {
+		[TVQD_PORT_UPLINK] = "uplink",
+		[TVQD_PORT_SINK] = "sink",
+		[TVQD_PORT_SOURCE] = "source",
+	};
+
+	for (const struct tvqd_port *p = d->ports.first; p; p = p->next) {
+		if (p->number != number)
+			continue;
+		memcpy(label, p->name, sizeof(p->name));
+		return kinds[p->kind];
+	}
+	return NULL;
+}
+
+static const char *label_device(struct tvqd *d, uint64_t device_id, char *label)
+{
+	const struct tvqd_dev *dev;
+
+	if (!device_id) {
+		memcpy(label, TVQD_MGMT0, sizeof(TVQD_MGMT0));
+		return "mgmtdev";
+	}
+	dev = tvqd_devices_by_id(&d->devices, device_id);
+	if (dev)
+		memcpy(label, dev->name, strlen(dev->name) + 1);
+	else
+		snprintf(label, TVQD_LABEL_LEN, "%llu", (unsigned long long)device_id);
+	return "device";
+}
+
+void tvqd_port_label(struct tvqd *d, const struct tvq_port *port, uint32_t number,
+		     uint64_t device_id, char label[TVQD_LABEL_LEN], const char **kind)
+{
+	const char *k = label_own(d, number, label);
+
+	/* A device of a nested manager may have the same number as one of ours. */
+	if (!k && tvq_device_port(d->device, device_id) == port)
+		k = label_device(d, device_id, label);
+	if (!k) {
+		snprintf(label, TVQD_LABEL_LEN, "#%u", number);
+		k = "nested";
+	}
+	if (kind)
+		*kind = k;
+}
+
+/* Changes */
+
+static int change_vlan(const struct tvqd_args *args, struct tvqd_port_change *c, char *err)
+{
+	struct tvq_port_vlan *v = &c->vlan;
+	uint64_t vid = tvqd_num(args, TVQD_VLAN), pvid = tvqd_num(args, TVQD_PVID);
+
+	if (tvqd_has(args, TVQD_VLAN) && tvqd_has(args, TVQD_TRUNK)) {
+		snprintf(err, TVQD_ERR_LEN, "vlan and trunk: a port has the one or the other");
+		return -EINVAL;
+	}
+	if (tvqd_has(args, TVQD_PVID) && !tvqd_has(args, TVQD_TRUNK)) {
+		snprintf(err, TVQD_ERR_LEN, "pvid goes with trunk, and is one of its VLANs");
+		return -EINVAL;
+	}
+	if (tvqd_has(args, TVQD_VLAN) && vid)
+		*v = (struct tvq_port_vlan){ .mode = TVQ_VLAN_ACCESS, .pvid = (uint16_t)vid };
+	if (!tvqd_has(args, TVQD_TRUNK))
+		return 0;
+	v->mode = TVQ_VLAN_TRUNK;
+	v->pvid = (uint16_t)pvid;
+	tvqd_vlans_parse(tvqd_str(args, TVQD_TRUNK), v->set);
+	if (!pvid || tvqd_vlans_has(v->set, pvid))
+		return 0;
+	snprintf(err, TVQD_ERR_LEN, "pvid %u: trunk '%.64s' has no such VLAN", v->pvid,
+		 tvqd_str(args, TVQD_TRUNK));
+	return -EINVAL;
+}
+
+int tvqd_port_change(const struct tvqd_args *args, struct tvqd_port_change *c, char *err)
+{
+	*c = (struct tvqd_port_change){
+		.have = args->have & (TVQD_BIT(VLAN) | TVQD_BIT(TRUNK) | TVQD_BIT(RATE) |
+				      TVQD_BIT(PPS) | TVQD_BIT(SPOOFCHK)),
+		.rate.bits = tvqd_num(args, TVQD_RATE),
+		.rate.packets = tvqd_num(args, TVQD_PPS),
+		.spoofchk = tvqd_num(args, TVQD_SPOOFCHK),
+	};
+	return change_vlan(args, c, err);
+}
+
+static int apply_rate(struct tvq_port *p, const struct tvqd_port_change *c)
+{
+	struct tvq_port_info info;
+
+	/* What is not meant stays. */
+	tvq_port_info(p, &info);
+	if (c->have & TVQD_BIT(RATE))
+		info.rate.bits = c->rate.bits;
+	if (c->have & TVQD_BIT(PPS))
+		info.rate.packets = c->rate.packets;
+	return tvq_port_set_rate(p, &info.rate);
+}
+
+int tvqd_port_apply(struct tvq_port *p, const struct tvqd_port_change *c)
+{
+	int err = 0;
+
+	if (c->have & (TVQD_BIT(VLAN) | TVQD_BIT(TRUNK)))
+		err = tvq_port_set_vlan(p, &c->vlan);
+	if (!err && c->have & (TVQD_BIT(RATE) | TVQD_BIT(PPS)))
+		err = apply_rate(p, c);
+	if (!err && c->have & TVQD_BIT(SPOOFCHK))
+		tvq_port_set_spoofchk(p, c->spoofchk);
+	return err;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Ports of the switch by their names: those that this daemon made (uplinks, ports to measure with),
+ * managed devices, and mgmt0 itself. The owner's; everything on the control executor, but for what
+ * says that it is for the switch's worker.
+ *
+ * A port belongs to the worker; we have its pointer to hand to ops. Ops and the deletion of ports
+ * reach the worker in the order in which they were posted here. So the rule is: look the port up
+ * and post the op in one go; never keep the pointer of a device's port.
+ */
+#ifndef TVQD_PORTS_H
+#define TVQD_PORTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <tvq/uplinks.h>
+
+#include "request.h"
+
+struct json_object;
+
+enum tvqd_port_kind { TVQD_PORT_UPLINK, TVQD_PORT_SINK, TVQD_PORT_SOURCE };
+
+/*
+ *   ADDING -> LIVE       else the entry goes
+ *   LIVE -> DELETING     uplink del, switch port del, mirror del, or the daemon ends
+ */
+enum tvqd_port_state { TVQD_PORT_ADDING, TVQD_PORT_LIVE, TVQD_PORT_DELETING };
+
+/* A port of our own. */
+struct tvqd_port {
+	struct tvqd_port *next;
+	enum tvqd_port_kind kind;
+	enum tvqd_port_state state;
+	uint32_t number;	   /* of the switch; 0: not known yet */
+	struct tvq_port *port;	   /* for ops only */
+	struct tvq_uplink *uplink; /* UPLINK */
+	struct json_object *about; /* UPLINK: what it was made of */
+	char name[TVQD_NAME_MAX + 1];
+};
+
+struct tvqd_mirror;
+
+struct tvqd_ports {
+	struct tvqd_port *first;
+	struct tvqd_mirror *mirrors;
+	bool gone; /* at the end: nothing is left */
+};
+
+/* Who has a port. */
+struct tvqd_target {
+	struct tvq_port *port;	/* for an op that is posted now; NULL: it has none */
+	struct tvqd_port *own;	/* NULL: a device's */
+	uint64_t device_id;	/* 0: mgmt0 itself */
+	bool network;		/* or one of our own */
+};
+
+/* -ENOENT, -EBUSY and a sentence in err (TVQD_ERR_LEN). A target without port is no error. */
+int tvqd_target_find(struct tvqd *d, const char *name, struct tvqd_target *t, char *err);
+/* Likewise, and it has a port: else -EOPNOTSUPP. */
+int tvqd_target_port(struct tvqd *d, const char *name, struct tvqd_target *t, char *err);
+/* Where no port, no device and nothing else of the daemon has the name: 0. -EEXIST and a sentence.
+ * own: for a port of our own, which may not look like a device's number. */
+int tvqd_name_free(struct tvqd *d, const char *name, bool own, char *err);
+
+/* In listings: the name; "#number" where we know none (devices of nested managers). kind (may be
+ * NULL): device, mgmtdev, uplink, sink, source, nested. port is compared, no more. */
+#define TVQD_LABEL_LEN (TVQD_NAME_MAX + 1)
+void tvqd_port_label(struct tvqd *d, const struct tvq_port *port, uint32_t number,
+		     uint64_t device_id, char label[TVQD_LABEL_LEN], const char **kind);
+
+/* A new entry, ADDING, in the list; NULL: no memory. */
+struct tvqd_port *tvqd_port_new(struct tvqd *d, const char *name, enum tvqd_port_kind kind);
+void tvqd_port_remove(struct tvqd *d, struct tvqd_port *p);
+struct tvqd_port *tvqd_port_by_name(const struct tvqd *d, const char *name);
+
+/* What dev add, dev set and uplink add change at a port. */
+struct tvqd_port_change {
+	uint64_t have; /* TVQD_BIT() of what below is meant */
+	struct tvq_port_vlan vlan; /* VLAN or TRUNK */
+	struct tvq_port_rate rate; /* bits: RATE; packets: PPS */
+	bool spoofchk;		   /* SPOOFCHK */
+};
+/* From a request's arguments. -EINVAL and a sentence in err. */
+int tvqd_port_change(const struct tvqd_args *args, struct tvqd_port_change *c, char *err);
+/* On the worker. -ENOMEM: some of it may have been changed. */
+int tvqd_port_apply(struct tvq_port *p, const struct tvqd_port_change *c);
+
+/* mirror.c: figures of the mirror of that port for switch show; nothing where it has none. */
+void tvqd_mirror_describe(struct tvqd *d, const char *name, struct json_object *o);
+/* Ends all of them; tvqd_ports_check() follows. */
+void tvqd_mirrors_end(struct tvqd *d);
+/* uplinks.c, measure.c: ends one that lives. */
+void tvqd_uplink_end(struct tvqd *d, struct tvqd_port *p);
+void tvqd_measure_end(struct tvqd *d, struct tvqd_port *p);
+
+/* Sets ports.gone where nothing is left. */
+void tvqd_ports_check(struct tvqd *d);
+/* Ends everything of the daemon's own at the switch. No request is under way. Waits. */
+void tvqd_ports_end(struct tvqd *d, uint64_t timeout_ns);
+
+#endif
