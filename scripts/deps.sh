@@ -27,7 +27,7 @@ packages_of() {
 		echo mmdebstrap debian-archive-keyring qemu-system-x86 qemu-system-common \
 			qemu-utils e2fsprogs cpio zstd xz-utils \
 			gcc make pahole flex bison bc libelf-dev libssl-dev perl ;;
-	bench) echo fio jq python3 qemu-system-common ;;
+	bench) echo fio jq python3 qemu-system-common dpdk dpdk-dev ;; # testpmd is in -dev
 	*) die "unknown group '$1': build, test, guest and bench are known" ;;
 	esac
 }

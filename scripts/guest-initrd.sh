@@ -30,6 +30,8 @@ here=$(dirname "$(readlink -f "$0")")
 # Those that /init loads, and those that are there for modprobe.
 MODULES="ext4 virtio_blk virtio_net"
 MORE_MODULES="vdpa virtio_vdpa vhost_vdpa"
+# Those that come along where the kernel has them.
+EXTRA_MODULES="8021q veth bridge"
 PROGRAMS="usr/bin/lsblk usr/sbin/vdpa usr/sbin/mkfs.ext4"
 
 # The kernel image of a Debian kernel holds the kernel proper as a compressed stream, which its
@@ -59,11 +61,19 @@ files_of() {
 	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }'
 }
 
+has_module() {
+	"$here/guest-exec.sh" usr/sbin/modprobe -d "$kernel" -S "$version" --show-depends "$1" \
+		>/dev/null 2>&1
+}
+
 # Into the places that they have on disk, unpacked, with the lists that modprobe reads.
 add_modules() {
-	local tree=$1 path to
+	local tree=$1 path to module extra=()
+	for module in $EXTRA_MODULES; do
+		! has_module "$module" || extra+=("$module")
+	done
 	# shellcheck disable=SC2086 # words
-	files_of $MODULES $MORE_MODULES | while read -r path; do
+	files_of $MODULES $MORE_MODULES "${extra[@]}" | while read -r path; do
 		to=$tree/lib/modules/${path#*/lib/modules/}
 		mkdir -p "$(dirname "$to")"
 		case $path in
@@ -137,7 +147,9 @@ make_boot() {
 
 make_program() {
 	begin
-	add_programs "$tree" "usr/bin/$program"
+	add_programs "$tree" "${path#"$root/"}"
+	# Threads that are cancelled need it, and no program names it.
+	cp -L "$root/usr/lib/x86_64-linux-gnu/libgcc_s.so.1" "$tree/lib64/"
 	archive "$tree" >"$work/$program"
 	end "$1"
 }
@@ -155,7 +167,9 @@ done
 
 root=$("$here/guest-root.sh")
 if [ -n "$program" ]; then
-	[ -x "$root/usr/bin/$program" ] || die "--with: the guest root has no program '$program'"
+	path=$root/usr/bin/$program
+	[ -x "$path" ] || path=$root/usr/sbin/$program
+	[ -x "$path" ] || die "--with: the guest root has no program '$program'"
 	target=$CACHE/program-$program-$({ basename "$root"; cat "$0"; } | hash_of)
 	make_once make_program "$target"
 	echo "$target/$program"

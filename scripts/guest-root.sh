@@ -23,7 +23,9 @@ here=$(dirname "$(readlink -f "$0")")
 SUITE=trixie
 PACKAGES=(
 	# the guest's kernel and user land
-	linux-image-amd64 kmod busybox-static util-linux e2fsprogs iproute2
+	linux-image-amd64 kmod busybox-static util-linux e2fsprogs iproute2 procps
+	# what the network's tests run in it
+	iperf3 ethtool iputils-ping tcpdump socat netcat-openbsd
 	# what builds the kernel's modules, and judges them
 	linux-headers-amd64 make dkms sparse
 	# the newer QEMU

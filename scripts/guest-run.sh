@@ -16,6 +16,10 @@
 #                       a vhost-user-blk-pci device on SOCKET; may be repeated, the first is vda.
 #                       The keys are properties of the device (num-queues=2, packed=on,
 #                       queue-size=256), and reconnect=SECONDS
+#   --net SOCKET[,KEY=VALUE...]
+#                       a virtio-net-pci device on SOCKET (vhost-user); may be repeated. The keys are
+#                       properties of the device (mac=MAC, packed=on, host_mtu=9000), queues=PAIRS,
+#                       and reconnect=SECONDS
 #   --vfio-user SOCKET  the PCI function that is served on SOCKET, in a slot of its own from which
 #                       it can be unplugged; may be repeated: ids function0, ...; slots slot0, ...
 #   --iommu             an emulated IOMMU (intel-iommu) before all devices
@@ -40,7 +44,7 @@ name=guest-run
 cmdline="console=ttyS0 quiet printk.time=1 panic=-1 mitigations=off tsc=reliable no_timer_check"
 cmdline+=" cryptomgr.notests"
 qemu='' mem=256 smp=1 limit=60 script='' append='' kernel=trixie iommu='' interactive=''
-disks=() functions=() files=() programs=() extra=()
+disks=() nets=() functions=() files=() programs=() extra=()
 
 fail() { echo "$name: $*" >&2; exit 2; }
 
@@ -68,6 +72,7 @@ parse() {
 		--with) programs+=("$2") ;;
 		--kernel) kernel=$2 ;;
 		--disk) disks+=("$2") ;;
+		--net) nets+=("$2") ;;
 		--vfio-user) functions+=("$2") ;;
 		--qemu) qemu=$2 ;;
 		--mem) mem=$(number "$1" "$2") ;;
@@ -132,22 +137,40 @@ choose_iommu() {
 	append="intel_iommu=on iommu=nopt $append"
 }
 
-# A disk's argument becomes a chardev for its socket and the device on it. Commas in the path are
-# doubled, as QEMU wants them; the path ends at the first comma that KEY= follows.
-add_disk() {
-	local id=$1 spec=$2 path properties='' chardev
-	path=$spec
-	if [[ $spec =~ ^(.*),([a-z-]+=.*)$ ]]; then
+# A socket's argument becomes $chardev and the $properties of the device on it. Commas in the path
+# are doubled, as QEMU wants them; the path ends at the first comma that KEY= follows.
+split_socket() {
+	local option=$1 id=$2 spec=$3 path
+	path=$spec properties=''
+	if [[ $spec =~ ^(.*),([a-z_-]+=.*)$ ]]; then
 		path=${spec%%,[a-z]*=*}
 		properties=${spec#"$path"}
 	fi
-	a_socket --disk "$path"
+	a_socket "$option" "$path"
 	chardev=socket,id=$id,path=${path//,/,,}
 	if [[ $properties =~ ,reconnect=([0-9]+) ]]; then
 		chardev+=,$reconnect_property=$((BASH_REMATCH[1] * reconnect_unit))
 		properties=${properties/"${BASH_REMATCH[0]}"/}
 	fi
-	disk_arguments+=(-chardev "$chardev" -device "vhost-user-blk-pci,chardev=$id$properties")
+}
+
+add_disk() {
+	local chardev properties
+	split_socket --disk "$1" "$2"
+	device_arguments+=(-chardev "$chardev" -device "vhost-user-blk-pci,chardev=$1$properties")
+}
+
+# With several pairs a vector for each queue, one for the control queue and one for changes.
+add_net() {
+	local chardev properties queues=''
+	split_socket --net "$1" "$2"
+	if [[ $properties =~ ,queues=([0-9]+) ]]; then
+		queues=,queues=${BASH_REMATCH[1]}
+		properties=${properties/"${BASH_REMATCH[0]}"/}
+		properties+=",mq=on,vectors=$((2 * BASH_REMATCH[1] + 2))"
+	fi
+	device_arguments+=(-chardev "$chardev" -netdev "vhost-user,id=$1-peer,chardev=$1$queues"
+		-device "virtio-net-pci,netdev=$1-peer,id=$1-device,romfile=$properties")
 }
 
 # The script rides with its files in an archive of its own behind the initrd's.
@@ -173,7 +196,7 @@ assemble() {
 		-numa "node,memdev=memory"
 		-kernel "$boot/vmlinux" -initrd "$work/initrd" -append "$cmdline $append"
 		-chardev "stdio,id=console,signal=off" -serial chardev:console
-		"${iommu_arguments[@]}" "${function_arguments[@]}" "${disk_arguments[@]}"
+		"${iommu_arguments[@]}" "${function_arguments[@]}" "${device_arguments[@]}"
 		"${extra[@]}")
 }
 
@@ -206,9 +229,12 @@ verdict() {
 parse "$@"
 choose_qemu
 choose_iommu
-disk_arguments=()
+device_arguments=()
 for i in "${!disks[@]}"; do
 	add_disk "disk$i" "${disks[i]}"
+done
+for i in "${!nets[@]}"; do
+	add_net "net$i" "${nets[i]}"
 done
 function_arguments=()
 for i in "${!functions[@]}"; do

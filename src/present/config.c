@@ -16,7 +16,7 @@
 
 /* Of virtio 1.4's structure for the type (TQ-076). Headers older than that lack its end. */
 #define BLK_CONFIG_SIZE 96
-#define NET_CONFIG_SIZE 24
+#define NET_CONFIG_SIZE 28
 
 static uint32_t space_size(const struct vu_conn *c)
 {

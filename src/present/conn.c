@@ -232,6 +232,11 @@ static void settle(struct tvq_timer *t)
 	if (c->busy || c->closing)
 		return;
 	c->hold = false;
+	vu_sync_now(c);
+}
+
+void vu_sync_now(struct vu_conn *c)
+{
 	c->busy = true;
 	set_timer(c, VU_ANSWER_NS);
 	vu_sync(c);
@@ -251,6 +256,10 @@ void vu_done(struct vu_conn *c, int err)
 	drop_fds(c);
 	c->info = NULL;
 	c->busy = false;
+	if (c->leaving_link) {
+		vu_sync_now(c);
+		return;
+	}
 	if (c->hold && tvq_timer_set(e, &c->settle, vu_now(c->p) + VU_SETTLE_NS))
 		settle(&c->settle);
 	pump(c);
@@ -260,6 +269,10 @@ void vu_settled(struct vu_conn *c)
 {
 	int err = 0;
 
+	if (c->leaving_link && !c->info) {
+		vu_link_left(c);
+		return;
+	}
 	if (c->info && c->info->answer)
 		err = c->info->answer(c, &c->req);
 	if (err != VU_LATER)

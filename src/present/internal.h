@@ -17,6 +17,7 @@
  *
  *   idle      no message is under way; the socket is read when it becomes readable
  *   busy      a message is under way, or rings are let go after a change of memory: nothing is read
+ *   leaving   (link.c) as busy; the rings are let go, then it is closing
  *   closing   (teardown.c) nothing is wanted any more; what is in flight ends and is ignored, the
  *             device is reset, the memory unmapped, then the connection is freed. Entered by
  *             vu_close() from anywhere, carried out in a later turn, so that the caller may go on
@@ -66,6 +67,11 @@
  */
 #define VU_MAX_SLOTS	509
 #define VU_MAX_MAPPINGS 49152
+/* Regions of a network's memory whose descriptors are kept to look at rings (net.c). QEMU has one
+ * or two; virtio_user one for each hugepage's file. */
+#define VU_KEPT_FDS 8
+
+#define VU_BACKLOG 16 /* connections that wait */
 
 /* vu_msg_info.answer: vu_done() will be called. */
 #define VU_LATER 1
@@ -86,6 +92,9 @@ struct vu_vring {
 	uint32_t num;		    /* 0: not set */
 	uint64_t desc, avail, used; /* in the front end's address space */
 	uint32_t base;		    /* as in SET_VRING_BASE; where the ring stopped */
+	bool told;		    /* it has stopped since it was connected, */
+	uint32_t told_base;	    /* there */
+	bool lost; /* nobody knows where it goes on (net.c): it waits for another base */
 	/* What the device has: */
 	bool running;
 	bool restart; /* stop it first: its addresses have changed */
@@ -106,7 +115,7 @@ struct vu_region {
 	struct vu_mem_region m;
 	dev_t dev; /* of its descriptor, to know it again; 0: not reachable */
 	ino_t ino;
-	int fd; /* VU_REGION_COMING only, else -1 */
+	int fd; /* of COMING ones; of others where it is kept to be read; else -1 */
 	enum vu_region_state state;
 };
 
@@ -152,7 +161,17 @@ struct vu_notice {
 	bool unsent;	/* the channel was full */
 	struct tvq_done done;
 	bool asking, again, broken;
+	bool looking; /* nobody interrupted */
 	uint8_t status;
+	uint16_t link; /* a network's status field, as it is in the configuration space */
+};
+
+/* Where a packed ring stopped when the connection was ended for the link. */
+struct vu_kept {
+	bool valid;
+	uint32_t num;
+	uint64_t desc;
+	uint32_t base;
 };
 
 struct vu_conn {
@@ -194,6 +213,8 @@ struct vu_conn {
 	uint64_t features, protocol;
 	bool features_set, want_features, want_reset;
 	uint8_t status;
+	bool leaving_link; /* the link is down: rings stop, then the connection ends (link.c) */
+	bool link_said;	   /* that it cannot be told */
 	/* Rings stand still while memory goes: until it has settled; until the table is mapped. */
 	bool hold, hold_table;
 	struct tvq_timer settle;
@@ -205,6 +226,7 @@ struct vu_conn {
 	struct vu_mem mem;
 	struct vu_inflight_area inflight;
 	struct vu_notice notice;
+	uint16_t net_mtu; /* as it is in the configuration space */
 
 	/* The way out (teardown.c). */
 	bool tearing, resetting, unmapping;
@@ -230,11 +252,21 @@ struct tvq_vhost_user {
 	/* A write-back setting lives longer than a connection: the guest does not set it again. */
 	bool wce_set;
 	uint8_t wce;
+	/* Network. */
+	void (*announce)(void *ctx);
+	void *announce_ctx;
+	struct vu_kept *kept; /* one for each ring; NULL: nothing is known of any */
+	bool link_down;	      /* front ends are, or will be, refused until it is up */
+	uint16_t link_status;
+	struct tvq_timer link_timer;
+	struct tvq_done link_done;
+	struct tvq_seq *link_seq; /* under way */
 
 	struct tvq_unix_socket sock;
 	struct tvq_watch watch;
 	struct tvq_timer retry;
-	bool listening;
+	bool listening; /* the socket is watched, */
+	bool stopping;	/* and will not be soon */
 	bool dirty;   /* the last connection could not reset the device */
 	bool freeing; /* tvq_vhost_user_free() was called */
 	bool starved; /* said that nothing can be accepted */
@@ -260,6 +292,12 @@ void vu_say(struct tvq_vhost_user *p, enum tvq_log_level level, const char *fmt,
 	__attribute__((format(printf, 3, 4)));
 /* The connection has ended and is freed: listens to the next, or ends. */
 void vu_conn_gone(struct tvq_vhost_user *p);
+/* Watches the socket, which listens, and takes who waits there. */
+void vu_listen(struct tvq_vhost_user *p);
+/* The socket is not to be watched any more: stopped is called. */
+void vu_unlisten(struct tvq_vhost_user *p, void (*stopped)(struct tvq_watch *w));
+/* It is not watched any more. True: the presenter ends, and may be freed by now. */
+bool vu_unlistened(struct tvq_vhost_user *p);
 
 /* conn.c */
 /* Takes over fd. NULL: no memory, fd is closed. */
@@ -267,6 +305,8 @@ struct vu_conn *vu_conn_new(struct tvq_vhost_user *p, int fd);
 /* Ends the connection, for the reason given (NULL: logged already); once. c stays until a later
  * turn. */
 void vu_close(struct vu_conn *c, enum tvq_log_level level, const char *why);
+/* Makes the device follow what has changed without a message; c is not busy. */
+void vu_sync_now(struct vu_conn *c);
 /* The device has followed, the message can be answered. */
 void vu_settled(struct vu_conn *c);
 /* Answers the message under way: 0, or -errno, refused with nothing changed. */
@@ -352,6 +392,9 @@ int vu_answer_get_vring_base(struct vu_conn *c, const struct vu_req *req);
 void vu_mem_free(struct vu_conn *c);
 /* Where a byte of the front end's is in the guest. False: in no region. */
 bool vu_mem_guest(const struct vu_conn *c, uint64_t user, uint64_t *guest);
+/* Reads the front end's memory, which lies in one region. 0; -ENOENT: in none that can be read; -EIO.
+ */
+int vu_mem_read(const struct vu_conn *c, uint64_t user, void *buf, size_t len);
 bool vu_step_unmap(struct vu_conn *c);
 bool vu_step_map(struct vu_conn *c);
 int vu_apply_mem_table(struct vu_conn *c, struct vu_req *req);
@@ -379,6 +422,29 @@ void vu_notice_retry(struct vu_conn *c);
 void vu_notice_stop(struct vu_conn *c);
 bool vu_notice_busy(const struct vu_conn *c);
 void vu_notice_free(struct vu_conn *c);
+
+/* Looks at the device as if it had interrupted. */
+void vu_notice_look(struct vu_conn *c);
+
+/* net.c */
+bool vu_is_net(const struct vu_conn *c);
+/* What the device is given of what the front end accepted. */
+uint64_t vu_net_features(const struct vu_conn *c, uint64_t acked);
+/* Where a ring begins: corrects what the front end said. False: nobody knows, which is logged. */
+bool vu_net_position(struct vu_conn *c, struct vu_vring *v, uint32_t *base);
+/* Remembers where the rings have stopped. */
+void vu_net_keep(struct vu_conn *c);
+int vu_answer_mtu(struct vu_conn *c, const struct vu_req *req);
+int vu_apply_rarp(struct vu_conn *c, struct vu_req *req);
+
+/* link.c */
+/* The device said so. */
+void vu_link_is(struct vu_conn *c, bool up);
+/* The connection's rings have stopped for the link. */
+void vu_link_left(struct vu_conn *c);
+/* Refuses front ends until the link is up. */
+void vu_link_deaf(struct tvq_vhost_user *p);
+void vu_link_free(struct tvq_vhost_user *p);
 
 /* inflight.c */
 bool vu_step_inflight(struct vu_conn *c);

@@ -16,13 +16,20 @@
  *
  * A region whose descriptor is no memory (a disk image behind an NVDIMM, say) is known but cannot
  * be reached: an access to it could wait for a file system, and that of a peer's own for ever.
+ *
+ * The descriptors go when the memory is mapped; but a network's rings are looked at when they start
+ * (net.c), so there those of a few regions are kept. They are read, never mapped: what the peer
+ * truncates meanwhile ends in an error and not in a signal.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <tvq/mapping.h>
+
+#include <linux/virtio_ids.h>
 
 #include <present/internal.h>
 
@@ -49,6 +56,34 @@ bool vu_mem_guest(const struct vu_conn *c, uint64_t user, uint64_t *guest)
 		}
 	}
 	return false;
+}
+
+int vu_mem_read(const struct vu_conn *c, uint64_t user, void *buf, size_t len)
+{
+	unsigned int i;
+
+	for (i = 0; i < c->mem.n; i++) {
+		const struct vu_region *r = &c->mem.r[i];
+		uint64_t at = user - r->m.user_addr;
+		ssize_t n;
+
+		if (at >= r->m.size || len > r->m.size - at || r->fd < 0 ||
+		    r->m.mmap_offset + at > INT64_MAX)
+			continue;
+		n = pread(r->fd, buf, len, (off_t)(r->m.mmap_offset + at));
+		return n == (ssize_t)len ? 0 : -EIO;
+	}
+	return -ENOENT;
+}
+
+/* Whether the descriptor of one more region of memory is kept. */
+static bool keeps(const struct vu_conn *c)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < c->mem.n; i++)
+		n += c->mem.r[i].state == VU_REGION_MAPPED && c->mem.r[i].fd >= 0;
+	return c->p->type == VIRTIO_ID_NET && n < VU_KEPT_FDS;
 }
 
 static int reserve(struct vu_mem *mem, unsigned int more)
@@ -156,12 +191,15 @@ int vu_apply_mem_table(struct vu_conn *c, struct vu_req *req)
 
 /* The steps. */
 
-static void remove_left(struct vu_mem *mem)
+static void remove_left(struct vu_conn *c)
 {
+	struct vu_mem *mem = &c->mem;
 	unsigned int i, n = 0;
 
 	for (i = 0; i < mem->n; i++) {
-		if (mem->r[i].state != VU_REGION_LEAVING)
+		if (mem->r[i].state == VU_REGION_LEAVING)
+			tvq_fd_close(c->p->loop, mem->r[i].fd);
+		else
 			mem->r[n++] = mem->r[i];
 	}
 	mem->n = n;
@@ -173,7 +211,7 @@ static void unmapped(struct vu_conn *c, int err)
 		vu_step_fail(c, err, "a memory region could not be unmapped");
 		return;
 	}
-	remove_left(&c->mem);
+	remove_left(c);
 	vu_sync(c);
 }
 
@@ -230,8 +268,10 @@ bool vu_step_map(struct vu_conn *c)
 
 		if (r->state != VU_REGION_COMING)
 			continue;
-		tvq_fd_close(c->p->loop, r->fd);
-		r->fd = -1;
+		if (!r->ino || !keeps(c)) {
+			tvq_fd_close(c->p->loop, r->fd);
+			r->fd = -1;
+		}
 		r->state = VU_REGION_MAPPED;
 	}
 	return false;
@@ -244,6 +284,12 @@ static bool overlap(uint64_t a, uint64_t a_len, uint64_t b, uint64_t b_len)
 	return a - b < b_len || b - a < a_len;
 }
 
+/* QEMU before 9.0 sends these two once for each queue pair. */
+static bool repeats(const struct vu_conn *c)
+{
+	return c->p->type == VIRTIO_ID_NET && c->n_rings > 2;
+}
+
 int vu_apply_add_mem(struct vu_conn *c, struct vu_req *req)
 {
 	struct vu_region r = { .m = req->mem.region[0], .fd = c->fds[0] };
@@ -252,6 +298,9 @@ int vu_apply_add_mem(struct vu_conn *c, struct vu_req *req)
 	unsigned int i;
 	int err;
 
+	identify(c, &r, c->fds[0]);
+	if (repeats(c) && find_same(&c->mem, c->mem.n, &r))
+		return 0;
 	if (c->mem.n >= VU_MAX_SLOTS)
 		return vu_no(c, -ENOSPC, "more regions than GET_MAX_MEM_SLOTS said");
 	for (i = 0; i < c->mem.n; i++) {
@@ -266,12 +315,11 @@ int vu_apply_add_mem(struct vu_conn *c, struct vu_req *req)
 		err = reserve(&c->mem, 1);
 	if (err)
 		return err;
-	identify(c, &r, c->fds[0]);
 	m = bus_mem(&r);
 	err = b->ops->map(b, c->p->asid, &m, 1);
 	if (err)
 		return vu_no(c, err, err == -ENXIO ? "the region is larger than its file" : NULL);
-	r.fd = -1;
+	r.fd = r.ino && keeps(c) ? vu_take_fd(c, 0) : -1;
 	r.state = VU_REGION_MAPPED;
 	c->mem.r[c->mem.n++] = r;
 	return 0;
@@ -293,7 +341,7 @@ int vu_apply_rem_mem(struct vu_conn *c, struct vu_req *req)
 		c->hold |= vu_any_running(c);
 		return 0;
 	}
-	return vu_no(c, -ENOENT, "there is no such region");
+	return repeats(c) ? 0 : vu_no(c, -ENOENT, "there is no such region");
 }
 
 int vu_answer_max_slots(struct vu_conn *c, const struct vu_req *req)

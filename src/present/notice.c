@@ -4,6 +4,7 @@
  * loop watches. It says one of two things: the configuration has changed, which is passed on over
  * the back-end channel; or the device has broken (TQ-071), which the rings' error descriptors tell.
  */
+#include <endian.h>
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
 
 #include <present/internal.h>
 
@@ -57,6 +59,11 @@ static void tell_broken(struct vu_conn *c)
 
 static void ask(struct vu_conn *c);
 
+static bool has_link(const struct vu_conn *c)
+{
+	return vu_is_net(c) && c->p->features >> VIRTIO_NET_F_STATUS & 1;
+}
+
 static void asked(struct tvq_done *d, int err)
 {
 	struct vu_conn *c = vu_container(d, struct vu_conn, notice.done);
@@ -69,9 +76,12 @@ static void asked(struct tvq_done *d, int err)
 	}
 	if (!err && n->status & VIRTIO_CONFIG_S_NEEDS_RESET)
 		tell_broken(c);
-	else if (!err)
+	else if (!err && !n->looking)
 		send_change(c);
-	if (n->again)
+	if (!err && has_link(c))
+		vu_link_is(c, le16toh(n->link) & VIRTIO_NET_S_LINK_UP);
+	n->looking = false;
+	if (n->again && !c->closing)
 		ask(c);
 }
 
@@ -86,6 +96,9 @@ static void ask(struct vu_conn *c)
 	}
 	c->notice.asking = true;
 	tvq_seq_status_get(s, &c->notice.status);
+	if (has_link(c))
+		tvq_seq_config_get(s, offsetof(struct virtio_net_config, status),
+				   sizeof(c->notice.link), &c->notice.link);
 	tvq_seq_run(s, &c->notice.done);
 }
 
@@ -103,6 +116,14 @@ static void interrupted(struct tvq_watch *w, int events)
 		c->notice.again = true;
 	else
 		ask(c);
+}
+
+void vu_notice_look(struct vu_conn *c)
+{
+	if (!has_link(c) || c->notice.asking)
+		return;
+	c->notice.looking = true;
+	ask(c);
 }
 
 void vu_notice_init(struct vu_conn *c)

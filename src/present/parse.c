@@ -99,6 +99,26 @@ const char *vu_decode_status(const uint8_t *p, uint32_t size, unsigned int n_fds
 	return get_u64(p, req, 0xff, "a status beyond eight bits");
 }
 
+const char *vu_decode_mtu(const uint8_t *p, uint32_t size, unsigned int n_fds,
+			  const struct vu_limits *lim, struct vu_req *req)
+{
+	(void)size;
+	(void)n_fds;
+	(void)lim;
+	return get_u64(p, req, 0xffff, "an MTU beyond sixteen bits");
+}
+
+/* Six octets of an address, and two that are zero. */
+const char *vu_decode_mac(const uint8_t *p, uint32_t size, unsigned int n_fds,
+			  const struct vu_limits *lim, struct vu_req *req)
+{
+	(void)size;
+	(void)n_fds;
+	(void)lim;
+	memcpy(&req->u64, p, sizeof(req->u64));
+	return p[6] || p[7] ? "more than an Ethernet address" : NULL;
+}
+
 static const char *check_region(const struct vu_mem_region *r)
 {
 	if (!r->size)

@@ -32,7 +32,7 @@ struct vu_req {
 	uint32_t size;	 /* of the payload; the reply to some has the same */
 	bool need_reply; /* the flag as it came; it counts with REPLY_ACK only */
 	union {
-		uint64_t u64; /* features, status */
+		uint64_t u64; /* features, status, MTU, address */
 		struct {
 			uint16_t index;
 			uint32_t num;
@@ -106,6 +106,10 @@ const char *vu_decode_protocol(const uint8_t *p, uint32_t size, unsigned int n_f
 			       const struct vu_limits *lim, struct vu_req *req);
 const char *vu_decode_status(const uint8_t *p, uint32_t size, unsigned int n_fds,
 			     const struct vu_limits *lim, struct vu_req *req);
+const char *vu_decode_mtu(const uint8_t *p, uint32_t size, unsigned int n_fds,
+			  const struct vu_limits *lim, struct vu_req *req);
+const char *vu_decode_mac(const uint8_t *p, uint32_t size, unsigned int n_fds,
+			  const struct vu_limits *lim, struct vu_req *req);
 const char *vu_decode_mem_table(const uint8_t *p, uint32_t size, unsigned int n_fds,
 				const struct vu_limits *lim, struct vu_req *req);
 const char *vu_decode_mem_one(const uint8_t *p, uint32_t size, unsigned int n_fds,

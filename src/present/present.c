@@ -13,11 +13,11 @@
 #include <unistd.h>
 
 #include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
 
 #include <present/internal.h>
 
 #define ERR_LEN 256
-#define BACKLOG 16
 
 /*
  * TQ-151: features that a vhost-user front end never sees. Addresses are translated here, so its
@@ -34,18 +34,53 @@ static const uint8_t never_passed[] = {
 	VIRTIO_F_TRNSPT_VQ_VDEV,
 };
 
+/* And of a network: front ends serve its control queue themselves, and these are nothing without
+ * what the device would be told there. */
+static const uint8_t never_passed_net[] = {
+	2,  /* CTRL_GUEST_OFFLOADS */
+	51, /* HASH_TUNNEL */
+	52, /* VQ_NOTF_COAL */
+	53, /* NOTF_COAL */
+	57, /* HASH_REPORT */
+	60, /* RSS */
+};
+
 #define PROTOCOL_FEATURES                                                                          \
 	(1ull << VU_PF_MQ | 1ull << VU_PF_REPLY_ACK | 1ull << VU_PF_BACKEND_REQ |                  \
-	 1ull << VU_PF_CONFIG | 1ull << VU_PF_BACKEND_SEND_FD | 1ull << VU_PF_INFLIGHT_SHMFD |     \
-	 1ull << VU_PF_RESET_DEVICE | 1ull << VU_PF_CONFIGURE_MEM_SLOTS | 1ull << VU_PF_STATUS)
+	 1ull << VU_PF_CONFIG | 1ull << VU_PF_BACKEND_SEND_FD | 1ull << VU_PF_RESET_DEVICE |       \
+	 1ull << VU_PF_CONFIGURE_MEM_SLOTS | 1ull << VU_PF_STATUS)
 
-static uint64_t passed_features(uint64_t features)
+static uint64_t passed_features(const struct tvq_vhost_user_cfg *cfg)
 {
+	uint64_t features = cfg->features;
 	unsigned int i;
 
 	for (i = 0; i < sizeof(never_passed); i++)
 		features &= ~(1ull << never_passed[i]);
+	for (i = 0; i < sizeof(never_passed_net) && cfg->virtio_device_id == VIRTIO_ID_NET; i++)
+		features &= ~(1ull << never_passed_net[i]);
 	return features | 1ull << VU_F_PROTOCOL_FEATURES;
+}
+
+/* A network's buffers are used in order, which is what an in-flight area is there to make up for. */
+static uint64_t protocol_features(const struct tvq_vhost_user_cfg *cfg)
+{
+	if (cfg->virtio_device_id != VIRTIO_ID_NET)
+		return PROTOCOL_FEATURES | 1ull << VU_PF_INFLIGHT_SHMFD;
+	return PROTOCOL_FEATURES | 1ull << VU_PF_NET_MTU |
+	       (cfg->announce ? 1ull << VU_PF_RARP : 0);
+}
+
+static struct vu_limits limits(const struct tvq_vhost_user_cfg *cfg)
+{
+	/* A ring's index has eight bits in the messages that carry a descriptor. */
+	unsigned int n = cfg->num_queues < 256 ? cfg->num_queues : 256;
+
+	/* A network's control queue is the odd one, and no ring of a front end's. */
+	if (cfg->virtio_device_id == VIRTIO_ID_NET)
+		n &= ~1u;
+	return (struct vu_limits){ (uint16_t)n, cfg->max_queue_size, passed_features(cfg),
+				   protocol_features(cfg) };
 }
 
 /* The log. */
@@ -158,6 +193,7 @@ static void presenter_free(struct tvq_vhost_user *p)
 		close(p->sock.fd);
 	free(p->name);
 	free(p->path);
+	free(p->kept);
 	free(p);
 }
 
@@ -177,8 +213,27 @@ void vu_conn_gone(struct tvq_vhost_user *p)
 	p->conn = NULL;
 	if (p->freeing)
 		maybe_freed(p);
+	else if (p->link_down)
+		vu_link_deaf(p);
 	else
 		accept_next(p);
+}
+
+void vu_listen(struct tvq_vhost_user *p)
+{
+	p->watch.fn = connectable;
+	p->listening = true;
+	p->stopping = false;
+	tvq_watch_start(p->loop, &p->watch, p->sock.fd, POLLIN);
+}
+
+bool vu_unlistened(struct tvq_vhost_user *p)
+{
+	p->listening = false;
+	if (!p->freeing)
+		return false;
+	maybe_freed(p);
+	return true;
 }
 
 /* The interface. */
@@ -209,11 +264,9 @@ struct tvq_vhost_user *tvq_vhost_user_new(struct tvq_client *c,
 	p->features = cfg->features;
 	p->type = cfg->virtio_device_id;
 	p->asid = cfg->asid;
-	/* A ring's index has eight bits in the messages that carry a descriptor. */
-	p->lim.num_queues = cfg->num_queues < 256 ? cfg->num_queues : 256;
-	p->lim.max_queue_size = cfg->max_queue_size;
-	p->lim.features = passed_features(cfg->features);
-	p->lim.protocol = PROTOCOL_FEATURES;
+	p->lim = limits(cfg);
+	p->announce = cfg->announce;
+	p->announce_ctx = cfg->announce_ctx;
 	p->half_open_ms = cfg->half_open_ms ? cfg->half_open_ms : VU_HALF_OPEN_MS;
 	p->sock.fd = -1;
 	p->log_lines = VU_LOG_BURST;
@@ -223,13 +276,11 @@ struct tvq_vhost_user *tvq_vhost_user_new(struct tvq_client *c,
 		goto fail;
 	ret = check_bus(b->ops, err);
 	if (!ret)
-		ret = tvq_unix_listen(&p->sock, p->path, BACKLOG, err, ERR_LEN);
+		ret = tvq_unix_listen(&p->sock, p->path, VU_BACKLOG, err, ERR_LEN);
 	if (ret)
 		goto fail;
 	p->retry.fn = retry;
-	p->watch.fn = connectable;
-	p->listening = true;
-	tvq_watch_start(p->loop, &p->watch, p->sock.fd, POLLIN);
+	vu_listen(p);
 	return p;
 
 fail:
@@ -241,10 +292,13 @@ fail:
 
 static void not_listening(struct tvq_watch *w)
 {
-	struct tvq_vhost_user *p = vu_container(w, struct tvq_vhost_user, watch);
+	vu_unlistened(vu_container(w, struct tvq_vhost_user, watch));
+}
 
-	p->listening = false;
-	maybe_freed(p);
+void vu_unlisten(struct tvq_vhost_user *p, void (*stopped)(struct tvq_watch *w))
+{
+	p->stopping = true;
+	tvq_watch_stop(&p->watch, stopped);
 }
 
 void tvq_vhost_user_free(struct tvq_vhost_user *p, struct tvq_done *done)
@@ -253,9 +307,13 @@ void tvq_vhost_user_free(struct tvq_vhost_user *p, struct tvq_done *done)
 	p->freed = done;
 	tvq_timer_clear(p->bus->exec, &p->retry);
 	tvq_unix_unlink(&p->sock, p->path);
+	vu_link_free(p);
 	if (p->conn)
 		vu_close(p->conn, TVQ_LOG_INFO, "the device is no longer presented");
-	tvq_watch_stop(&p->watch, not_listening);
+	if (!p->listening)
+		maybe_freed(p);
+	else if (!p->stopping)
+		vu_unlisten(p, not_listening);
 }
 
 void tvq_vhost_user_info(const struct tvq_vhost_user *p, struct tvq_vhost_user_info *info)

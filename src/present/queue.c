@@ -35,7 +35,7 @@ bool vu_ring_wanted(const struct vu_conn *c, const struct vu_vring *v)
 	bool enabled = v->enabled || !(c->features >> VU_F_PROTOCOL_FEATURES & 1);
 
 	return enabled && v->has_kick && v->has_addr && v->num && c->features_set && !c->hold &&
-	       !c->hold_table && !c->want_reset && !v->restart;
+	       !c->hold_table && !c->want_reset && !c->leaving_link && !v->restart && !v->lost;
 }
 
 bool vu_any_running(const struct vu_conn *c)
@@ -75,6 +75,7 @@ void vu_rings_stop(struct vu_conn *c, bool all)
 		struct vu_vring *v = &c->ring[i];
 
 		drop_kick(c, v);
+		v->lost = false;
 		if (!all)
 			continue;
 		v->enabled = false;
@@ -143,6 +144,8 @@ static void stopped(struct vu_conn *c, int err)
 		v->running = false;
 		v->restart = false;
 		v->base = v->avail_idx | (vu_packed(c) ? (uint32_t)v->used_idx << 16 : 0);
+		v->told = true;
+		v->told_base = v->base;
 		vu_msi_free(c, &v->msi);
 	}
 	vu_sync(c);
@@ -279,14 +282,20 @@ static const char *why_not(const struct vu_conn *c, const struct vu_vring *v, ui
 
 bool vu_step_start_ring(struct vu_conn *c)
 {
-	struct vu_vring *v = starting(c);
+	struct vu_vring *v;
 	uint64_t guest[3];
 	const char *why;
 	struct tvq_seq *s;
+	uint32_t base;
 	int err;
 
-	if (!v)
-		return false;
+	do {
+		v = starting(c);
+		if (!v)
+			return false;
+		base = v->base;
+		v->lost = vu_is_net(c) && !vu_net_position(c, v, &base);
+	} while (v->lost);
 	why = why_not(c, v, guest);
 	if (why) {
 		vu_step_fail(c, -EFAULT, why);
@@ -304,8 +313,8 @@ bool vu_step_start_ring(struct vu_conn *c)
 	if (s) {
 		tvq_seq_vq_size_set(s, v->index, (uint16_t)v->num);
 		tvq_seq_vq_addr(s, v->index, guest[0], guest[1], guest[2]);
-		tvq_seq_vq_index_set(s, v->index, vu_packed(c), (uint16_t)v->base,
-				     (uint16_t)(v->base >> 16));
+		tvq_seq_vq_index_set(s, v->index, vu_packed(c), (uint16_t)base,
+				     (uint16_t)(base >> 16));
 		add_inflight(c, s, v);
 		add_msi(s, v);
 		tvq_seq_vq_notify_get(s, v->index, &v->area, NULL);

@@ -188,7 +188,11 @@ static bool step_reset(struct vu_conn *c)
  * is never passed was not offered to it either (present.c). */
 static uint64_t device_features(const struct vu_conn *c)
 {
-	return (c->features & ~(1ull << VU_F_PROTOCOL_FEATURES)) | 1ull << VIRTIO_F_ACCESS_PLATFORM;
+	uint64_t features = c->features & ~(1ull << VU_F_PROTOCOL_FEATURES);
+
+	if (vu_is_net(c))
+		features = vu_net_features(c, features);
+	return features | 1ull << VIRTIO_F_ACCESS_PLATFORM;
 }
 
 static void got_features(struct vu_conn *c, int err)
@@ -244,6 +248,9 @@ static void is_live(struct vu_conn *c, int err)
 		return;
 	}
 	c->dev = VU_DEV_LIVE;
+	/* The link may have gone down when there was no interrupt for it. */
+	if (vu_is_net(c))
+		vu_notice_look(c);
 	vu_sync(c);
 }
 

@@ -25,6 +25,13 @@ struct tvq_vhost_user_cfg {
 	uint16_t num_queues; /* it has */
 	uint16_t max_queue_size;
 	uint32_t half_open_ms; /* patience with half a message, or none; 0: 10 s */
+	/*
+	 * Network, optional: the front end asks that other machines learn where the device is
+	 * (SEND_RARP: its guest has come from another host). NULL: it is not offered. Called on the
+	 * control executor, and not after tvq_vhost_user_free(); must not block.
+	 */
+	void (*announce)(void *ctx);
+	void *announce_ctx;
 };
 
 /*

@@ -36,6 +36,7 @@ int vu_apply_vring_base(struct vu_conn *c, struct vu_req *req)
 	if (v->running)
 		return vu_no(c, -EBUSY, "the ring runs");
 	v->base = req->state.num;
+	v->lost = false;
 	return 0;
 }
 
@@ -90,6 +91,7 @@ int vu_apply_get_vring_base(struct vu_conn *c, struct vu_req *req)
 	tvq_fd_close(c->p->loop, v->kick_fd);
 	v->kick_fd = -1;
 	v->has_kick = false;
+	v->lost = false;
 	return 0;
 }
 
