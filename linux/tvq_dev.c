@@ -112,6 +112,16 @@ void tvq_dev_reset(struct tvq_dev *dev)
 }
 
 /*
+ * DEVICE_NEEDS_RESET: it serves no queue any more. No driver of 6.12 looks for that; one that waits
+ * for an answer, as virtio_net does for each of its control commands, has to be woken.
+ */
+static void broke(struct tvq_dev *dev)
+{
+	dev_err(&dev->vdpa.dev, "it needs a reset; its requests will fail\n");
+	tvq_fn_break(dev->fn, &dev->vdpa);
+}
+
+/*
  * Believes a status that can be: what was set last, without FEATURES_OK perhaps, with
  * DEVICE_NEEDS_RESET perhaps.
  */
@@ -120,6 +130,8 @@ static int take_status(struct tvq_dev *dev, u8 set, u8 got)
 	const u8 free = VIRTIO_CONFIG_S_NEEDS_RESET | VIRTIO_CONFIG_S_FEATURES_OK;
 
 	if (!((got ^ set) & ~free) && !(got & ~(set | VIRTIO_CONFIG_S_NEEDS_RESET))) {
+		if (got & ~dev->status & VIRTIO_CONFIG_S_NEEDS_RESET)
+			broke(dev);
 		dev->status = got;
 		return 0;
 	}

@@ -15,6 +15,7 @@
 /* A class that is missing here is not shown, whatever the function has. */
 static const struct tvq_class *const classes[] = {
 	&tvq_class_blk,
+	&tvq_class_net,
 };
 
 /* No stock driver could use these: they make a managed device a management device. */
@@ -39,16 +40,33 @@ int tvq_create(struct tvq_mgmt *m, u64 features, const void *config, u32 config_
 	return err;
 }
 
+bool tvq_has_room(struct tvq_mgmt *m, u16 n_queues)
+{
+	struct mgmt_dev_avail_res v;
+	struct tvq_cmd *cmd;
+	struct tvq_batch b;
+	int err;
+
+	tvq_batch_init(&b, &m->fn->cq);
+	cmd = tvq_seq_avail_res(&b);
+	err = tvq_batch_run(&b);
+	tvq_cmd_copy(cmd, &v, sizeof(v));
+	tvq_batch_end(&b);
+	return !err && v.num_avail_vdev && le16_to_cpu(v.num_avail_vqs) >= n_queues;
+}
+
 static bool features_fit(struct tvq_mgmt *m, const char *name, u64 features)
 {
 	const u64 need = BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_F_ACCESS_PLATFORM);
-	u64 most = m->vdpa.supported_features;
+	u64 lacks = need & ~features, beyond = features & ~m->vdpa.supported_features;
 
-	if ((features & need) == need && !(features & ~most))
-		return true;
-	dev_err(&m->aux.dev, "%s: device_features %#llx: %#llx are needed, and %#llx can be had\n",
-		name, features, need, most);
-	return false;
+	if (lacks)
+		dev_err(&m->aux.dev, "%s: device_features %#llx lack %#llx\n", name, features,
+			lacks);
+	else if (beyond)
+		dev_err(&m->aux.dev, "%s: device_features %#llx: %#llx cannot be had\n", name,
+			features, beyond);
+	return !lacks && !beyond;
 }
 
 static int dev_add(struct vdpa_mgmt_dev *mdev, const char *name,

@@ -22,9 +22,10 @@ struct tvq_made {
 
 struct tvq_class {
 	u32 virtio_id;
-	const char *name; /* in auxiliary/tvq.NAME.0 */
-	u32 config_size;  /* of the configuration space (TQ-076) */
-	u64 attributes;	  /* that dev_add takes, bits of VDPA_ATTR_DEV_... */
+	const char *name;  /* in auxiliary/tvq.NAME.0 */
+	u32 config_size;   /* of the configuration space (TQ-076) */
+	bool config_moves; /* by its driver's doing, too, other than CONFIG SET */
+	u64 attributes;	   /* that dev_add takes, bits of VDPA_ATTR_DEV_... */
 	/* Creates a device: 0, or -errno with a message. */
 	int (*create)(struct tvq_mgmt *m, const char *name, const struct vdpa_dev_set_config *want,
 		      struct tvq_made *made);
@@ -54,6 +55,8 @@ void tvq_mgmt_unregister(struct tvq_fn *fn);
 
 /* CREATE with a dev_config. 0 or -errno; no message if the device refused (-EIO). */
 int tvq_create(struct tvq_mgmt *m, u64 features, const void *config, u32 config_len, u64 *id);
-extern const struct tvq_class tvq_class_blk;
+/* Whether a device with so many queues could be made now, as AVAIL_RES says. */
+bool tvq_has_room(struct tvq_mgmt *m, u16 n_queues);
+extern const struct tvq_class tvq_class_blk, tvq_class_net;
 
 #endif

@@ -269,7 +269,8 @@ static void get_config(struct vdpa_device *vdpa, unsigned int offset, void *buf,
 	if (offset >= size)
 		return;
 	mutex_lock(&dev->lock);
-	if (!dev->config_valid || test_bit(TVQ_STALE_CONFIG, &dev->stale))
+	if (!dev->config_valid || test_bit(TVQ_STALE_CONFIG, &dev->stale) ||
+	    dev->mgmt->class->config_moves)
 		tvq_dev_read_config(dev);
 	if (dev->config_valid)
 		memcpy(buf, dev->config + offset, min(len, size - offset));

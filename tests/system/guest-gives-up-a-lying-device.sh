@@ -15,8 +15,9 @@ need_module "${1-trixie}"
 # What guest/liar.c does, in the order in which the guest's script makes it do so. "9.0 truth" (a
 # queue is enabled) is passed by each device that comes to work.
 lies=(
-	# the driver probes: AVAIL_RES GET, and in one go TYPE_GET
-	"2.0 short" "2.1 truth" "2.1 ack" "2.1 few" "2.0 long" "2.1 truth" "2.1 zeros"
+	# the driver probes: AVAIL_RES GET, and in one go TYPE_GET of block and of network devices
+	"2.0 short" "2.1 truth" "2.1 truth" "2.1 ack" "2.1 truth" "2.1 truth" "2.1 few"
+	"2.0 long" "2.1 truth" "2.1 truth" "2.1 zeros" "2.1 truth" "2.1 truth" "2.1 zeros"
 	"2.0 id" "2.0 late"
 	"9.0 truth"
 	# a device is added: VDEV CREATE, and in one go FEAT GET, VQ_SIZE GET, VQ_NOTIFY GET
@@ -29,6 +30,8 @@ lies=(
 	# it is deleted: STATUS SET 0, behind the one that made it run, and VDEV DESTROY
 	"9.0 truth" "4.0 truth" "4.0 ack"
 	"9.0 truth" "1.1 long"
+	# a network device is asked for statistics, and breaks
+	"16.0 break"
 	# the module is unloaded
 	"9.0 truth" "1.1 late"
 )
@@ -66,6 +69,9 @@ add_deaf() {
 	! dd if=/dev/$(ls /sys/block) of=/dev/null bs=4k count=1 iflag=direct 2>/dev/null
 }
 
+told() { dmesg | grep -q "it needs a reset"; }
+breaks() { vdpa dev vstats show net1 qidx 0 && within 10 told; }
+
 slot=$(basename "$(dirname "$(grep -l 0x10f2 /sys/bus/pci/devices/*/device)")")
 modprobe virtio_vdpa
 unknown="its resources are not to be known: -(EPROTO|71)"
@@ -74,6 +80,7 @@ answer "probe, an ack that is none" "$unknown" no_bind
 answer "probe, no in-data" "$unknown" no_bind
 answer "probe, more than there is room for" "$unknown" no_bind
 answer "probe, no queues" "it says that blk devices have no queues" no_bind
+answer "probe, one class has none" "it says that net devices have no queues" no_bind
 answer "probe, a buffer of nobody" "the device is given up: it broke the transportq's ring" no_bind
 answer "probe, a late answer" \
 	"the device is given up: AVAIL_RES GET of device 0 was not answered in 1500 ms" no_bind
@@ -106,6 +113,13 @@ works "after a device that did not reset"
 answer "delete, more than there is room for" "device [0-9]+ could not be destroyed: -(EPROTO|71)" \
 	del disk1
 works "after a device that could not be destroyed"
+del disk1
+add_net net1
+ip link set $net address 02:00:00:00:00:aa
+answer "at work, a device that breaks" "it needs a reset; its requests will fail" breaks
+! ip link set $net address 02:00:00:00:00:bb && echo "works no more, and its driver knows"
+del net1
+add disk1
 answer "unload, a late answer" \
 	"the device is given up: VDEV DESTROY of device [0-9]+ was not answered in 1500 ms" \
 	rmmod tvq_vdpa
@@ -117,18 +131,21 @@ calm
 GUEST
 need_guest
 for what in "probe, a short answer" "probe, an ack that is none" "probe, no in-data" \
-	"probe, more than there is room for" "probe, no queues" "probe, a buffer of nobody" \
+	"probe, more than there is room for" "probe, no queues" "probe, one class has none" \
+	"probe, a buffer of nobody" \
 	"probe, a late answer" "add, no id" "add, an id of nobody" \
 	"add, more than there is room for" "add, no features" "add, a queue of odd size" \
 	"add, an area that is nowhere" "add, a short answer" "set-up, an ack that is none" \
 	"add, a late answer" "delete, an ack that is none" "delete, more than there is room for" \
-	"unload, a late answer"; do
+	"at work, a device that breaks" "unload, a late answer"; do
 	check_file "said once: $what" "^told 1 times: $what" "$console"
 done
 for when in "probes that failed" "devices that were given up" "a late answer" \
 	"a device that did not reset" "a device that could not be destroyed" "a lie at unload"; do
 	check_file "devices work after $when" "^works after $when" "$console"
 done
+check_file "a driver that waits for a broken device's answer is woken" \
+	"^works no more, and its driver knows" "$console"
 check_file "no disk is left by the unload" "^no disk is left" "$console"
 for lie in "${lies[@]}"; do
 	echo "liar: ${lie/ /: }"

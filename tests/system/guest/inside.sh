@@ -10,11 +10,19 @@
 #   disk_of NAME             prints the disk of a device (vda), nothing where there is none. Devices
 #                            have to be named for their volumes
 #   format_of DISK           prints split or packed: what the driver negotiated
+#   add_net NAME [WORDS...]  as add, of a network device; its interface's name is in $net
+#   net_of NAME              prints the interface of a network device (eth0), nothing where there is
+#                            none in this namespace
+#   room NAME ADDRESS        makes a network namespace, and moves $net there, as eth0 with that
+#                            address; `in_room NAME COMMAND...` runs something in it
+#   count_of ROOM WHAT       prints one of eth0's counters there (rx_packets)
+#   stat_of NAME QUEUE WHAT  prints a counter of a queue (used), as vdpa dev vstats show tells it
 #   within SECONDS COMMAND   polls until the command succeeds; fails, and says so, after that time
 #   fill FILE MIB            with bytes that no other call writes
 #   calm                     fails if the kernel's log has something that a kernel says when it is
 #                            broken, and shows it. With a debug kernel it looks for leaks, too
 manager=auxiliary/tvq.blk.0
+net_manager=auxiliary/tvq.net.0
 
 # A kernel that watches itself takes its time.
 patience=1
@@ -28,6 +36,9 @@ within() {
 		sleep 0.1
 	done
 }
+
+# Where the guest was given iproute2's; busybox would run its own without looking at PATH.
+ip() { /bin/ip "$@"; }
 
 has_manager() { vdpa mgmtdev show "$manager"; }
 
@@ -62,6 +73,46 @@ add() {
 }
 
 del() { vdpa dev del "$1"; }
+
+# A network device's interface is the one that has its address.
+net_of() {
+	local mac
+	mac=$(vdpa dev config show "$1" | sed -n 's/.* mac \([0-9a-f:]*\) .*/\1/p')
+	[ -n "$mac" ] || return 0
+	grep -lx "$mac" /sys/class/net/*/address | cut -d/ -f5
+}
+
+has_net() { [ -n "$(net_of "$1")" ]; }
+
+add_net() {
+	local name=$1
+	shift
+	vdpa dev add name "$name" mgmtdev "$net_manager" "$@" || return
+	within 20 has_net "$name" || return
+	# shellcheck disable=SC2034 # the caller's
+	net=$(net_of "$name")
+}
+
+in_room() {
+	local room=$1
+	shift
+	ip netns exec "$room" "$@"
+}
+
+# Without IPv6 nobody sends who was not told to.
+room() {
+	ip netns add "$1" || return
+	in_room "$1" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+	ip link set "$net" netns "$1" && ip -n "$1" link set "$net" name eth0 &&
+		ip -n "$1" address add "$2" dev eth0 && ip -n "$1" link set lo up &&
+		ip -n "$1" link set eth0 up
+}
+
+count_of() { in_room "$1" cat "/sys/class/net/eth0/statistics/$2"; }
+
+stat_of() {
+	vdpa dev vstats show "$1" qidx "$2" | sed -n "s/.* $3 \\([0-9]*\\).*/\\1/p"
+}
 
 # Bits are shown from bit 0 on; 34 is VIRTIO_F_RING_PACKED.
 format_of() {

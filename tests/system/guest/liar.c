@@ -34,13 +34,14 @@ enum lie {
 	LIE_ONES,  /* in-data: a status, id, size, area that cannot be */
 	LIE_ID,	   /* the used entry names a buffer that the driver never gave */
 	LIE_LATE,  /* the truth, when the driver has given up and resets the function */
+	LIE_BREAK, /* the truth, and from now on the device that was asked needs a reset */
 	N_LIES
 };
 
 static const char *const lie_names[N_LIES] = {
-	[LIE_TRUTH] = "truth", [LIE_ACK] = "ack",   [LIE_SHORT] = "short",
-	[LIE_FEW] = "few",     [LIE_LONG] = "long", [LIE_ZEROS] = "zeros",
-	[LIE_ONES] = "ones",   [LIE_ID] = "id",	    [LIE_LATE] = "late",
+	[LIE_TRUTH] = "truth", [LIE_ACK] = "ack",     [LIE_SHORT] = "short", [LIE_FEW] = "few",
+	[LIE_LONG] = "long",   [LIE_ZEROS] = "zeros", [LIE_ONES] = "ones",   [LIE_ID] = "id",
+	[LIE_LATE] = "late",   [LIE_BREAK] = "break",
 };
 
 struct entry {
@@ -133,6 +134,8 @@ void __wrap_tvq_ring_add_used(struct tvq_ring *r, const struct tvq_chain *c, uin
 void __wrap_tvq_transportq_answer(struct tvq_tcmd *c, int result)
 {
 	lie = c->aborted ? LIE_TRUTH : next_lie(c);
+	if (lie == LIE_BREAK)
+		tvq_device_break(c->mgr->dev, tvq_get64(c->out), "the liar says so");
 	if (lie == LIE_LATE && !late) {
 		late = c;
 		late_result = result;
