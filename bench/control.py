@@ -183,5 +183,40 @@ class Idle:
                 crowd.server.stop()
 
 
+class IdlePorts:
+    """The same with ports of the switch."""
+
+    PORTS = 1000
+
+    def __init__(self, config):
+        self.config = config
+        self.row = Row(f"idle CPU over {IDLE_SECONDS} s, {self.PORTS} network devices presented",
+                       "ms", higher=False)
+        self.row.figure = 10
+
+    def rows(self):
+        return [self.row]
+
+    def keep(self, wanted):
+        return wanted(self.row.name)
+
+    def run(self):
+        if self.config.peers_only:
+            return
+        server = Tvqd(os.path.join(self.config.folder, "ports"), self.config.tvqd, False, None)
+        try:
+            server.call_all([server.request("dev add", name=f"n{i}", mgmtdev="mgmt0",
+                                            **{"class": "net"},
+                                            vhost_user=os.path.join(server.folder, f"n{i}"))
+                             for i in range(self.PORTS)])
+            time.sleep(1)
+            before = server.cpu_seconds()
+            time.sleep(IDLE_SECONDS)
+            self.row.ours.append((server.cpu_seconds() - before) * 1000)
+            say(f"tvqd, {self.PORTS} ports: {self.row.ours[0]:.2f} ms of CPU time")
+        finally:
+            server.stop()
+
+
 def groups(config):
-    return [AddRemove(config), Idle(config)]
+    return [AddRemove(config), Idle(config), IdlePorts(config)]

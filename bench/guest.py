@@ -16,9 +16,9 @@ LIMIT = 1800  # seconds that a guest may run
 class Guest:
     """Booted, with a meter that answers. Lines go over its second serial port."""
 
-    def __init__(self, config, options, arguments):
+    def __init__(self, config, options, arguments, name="guest"):
         """options: guest-run.sh's, arguments: QEMU's."""
-        self.folder = os.path.join(config.folder, "guest")
+        self.folder = os.path.join(config.folder, name)
         os.makedirs(self.folder)
         self.config, self.process, self.port, self.qmp = config, None, None, None
         self.rest, self.pid = b"", 0

@@ -24,6 +24,8 @@ import block
 import bus
 import control
 import guest_rows
+import packets
+import streams
 from quiet import Watch
 from report import Row, print_table, write_json
 from servers import Failed
@@ -139,7 +141,8 @@ def all_groups(config):
     return [Program(config, "bench_ring", ring, {}),
             Program(config, "bench_commands", commands + ["memory/"], aims),
             *control.groups(config), *block.groups(config), *bus.groups(config),
-            *guest_rows.groups(config)]
+            *guest_rows.groups(config), *packets.groups(config),
+            *streams.groups(config)]
 
 
 def quick(name):

@@ -38,6 +38,7 @@ enum {
 	CT_NEEDS_SLOW = 1 << 5,	   /* a volume whose requests take until they are let go */
 	CT_NEEDS_OWNER = 1 << 6,   /* what only the device's owner can do: resize, break */
 	CT_NEEDS_PCI = 1 << 7,	   /* the device is a PCI function */
+	CT_NEEDS_NET = 1 << 8,	   /* it has managed network devices */
 };
 
 struct ct_test {
@@ -51,7 +52,8 @@ struct ct_test {
 extern const struct ct_test ct_tests_queue[], ct_tests_command[], ct_tests_resources[],
 	ct_tests_vdev[], ct_tests_status[], ct_tests_config[], ct_tests_msi[], ct_tests_vq[],
 	ct_tests_notify[], ct_tests_index[], ct_tests_space[], ct_tests_inflight[],
-	ct_tests_types[], ct_tests_nested[], ct_tests_broken[], ct_tests_pci[];
+	ct_tests_types[], ct_tests_nested[], ct_tests_broken[], ct_tests_pci[], ct_tests_net[],
+	ct_tests_switch[];
 
 /* ---- the environment (env.c) ---- */
 
@@ -80,6 +82,7 @@ struct ct_options {
 	const char *path; /* of a vfio-user server's socket; NULL: in process */
 	bool packed;
 	unsigned int workers;
+	uint32_t type;	      /* in process: of the management device; 0: a block device */
 	uint8_t f_vq, f_vdev; /* feature bit numbers */
 	struct ct_profile profile;
 };
@@ -313,5 +316,66 @@ int ct_io(struct ct_vq *q, uint32_t type, uint64_t sector, struct ct_io **io, ui
 struct ct_vq *ct_up(struct ct *t, uint64_t id, uint64_t features, uint16_t size);
 /* A device over the suite's slow volume, up, with one request under way there. */
 struct ct_vq *ct_busy(struct ct *t, struct ct_io **io);
+
+/* ---- network devices (net.c) ---- */
+
+enum { /* feature bits of the type's own */
+       CT_NET_F_CSUM = 0,
+       CT_NET_F_GUEST_CSUM = 1,
+       CT_NET_F_MTU = 3,
+       CT_NET_F_MAC = 5,
+       CT_NET_F_GUEST_TSO4 = 7,
+       CT_NET_F_GUEST_TSO6 = 8,
+       CT_NET_F_GUEST_ECN = 9,
+       CT_NET_F_HOST_TSO4 = 11,
+       CT_NET_F_HOST_TSO6 = 12,
+       CT_NET_F_HOST_ECN = 13,
+       CT_NET_F_STATUS = 16,
+       CT_NET_F_CTRL_VQ = 17,
+       CT_NET_F_CTRL_RX = 18,
+       CT_NET_F_CTRL_VLAN = 19,
+       CT_NET_F_GUEST_ANNOUNCE = 21,
+       CT_NET_F_MQ = 22,
+       CT_NET_F_CTRL_MAC_ADDR = 23,
+       CT_NET_F_HASH_REPORT = 57,
+       CT_NET_F_RSS = 60,
+       CT_NET_F_SPEED_DUPLEX = 63,
+};
+
+/* What it can offer, and does by default; false: there is no such type. */
+bool ct_net_type(struct ct *t, uint64_t *features, uint64_t *defaults);
+/* cfg NULL: none. The ack. */
+uint32_t ct_create_net(struct ct *t, uint64_t features,
+		       const struct virtio_transportq_net_config *cfg, uint64_t *id);
+uint64_t ct_new_net(struct ct *t, const struct virtio_transportq_net_config *cfg);
+/* CONFIG GET, which has to be OK. */
+void ct_net_config(struct ct *t, uint64_t id, uint32_t offset, uint32_t size, void *buf);
+
+#define CT_NET_HDR  12 /* bytes of virtio's header */
+#define CT_NET_ROOM 2048
+
+/* A network device that the test drives: one pair, whole frames in one buffer, no offloads. */
+struct ct_net {
+	struct ct *t;
+	uint64_t id, features;
+	struct ct_vq *rx, *tx, *ctrl; /* ctrl NULL: not offered */
+	uint8_t mac[6];
+	const uint8_t *got; /* the frame that came last, with its header */
+	uint32_t got_len;
+};
+/* From a device that was created to DRIVER_OK, with buffers to receive into. */
+struct ct_net *ct_net_up(struct ct *t, uint64_t id);
+/* An Ethernet frame of len bytes, 14 or more, of a test's own type. */
+void ct_net_frame(uint8_t *f, const uint8_t *to, const uint8_t *from, uint32_t len, uint8_t seed);
+/* Until the device has used it. */
+void ct_net_send(struct ct_net *n, const uint8_t *frame, uint32_t len);
+/* The next frame, to got; false: none comes. */
+bool ct_net_receive(struct ct_net *n);
+/* Gives the device its chance; true: no frame came. */
+bool ct_net_silent(struct ct_net *n);
+/* The frame that came last has these bytes. */
+bool ct_net_got(const struct ct_net *n, const uint8_t *frame, uint32_t len);
+/* A control command's ack (0: OK, 1: ERR), or -1. Skips where there is no control queue. */
+int ct_net_ctrl(struct ct_net *n, uint8_t class, uint8_t cmd, const void *data, uint32_t len);
 
 #endif

@@ -9,10 +9,9 @@
 #include "conformance/list.h"
 
 const char *const ct_suite_names[] = {
-	"2 queues",   "3 commands",    "3 broken rings", "4.1 resources",
-	"4.2 vdev",   "4.4 status",    "4.5 config",	 "4.6 msi",
-	"4.7 queues", "4.8 notify",    "4.9 index",	 "4.10 spaces",
-	"5 types",    "4.11 inflight", "2 nested",	 "pci",
+	"2 queues",   "3 commands", "3 broken rings", "4.1 resources", "4.2 vdev",  "4.4 status",
+	"4.5 config", "4.6 msi",    "4.7 queues",     "4.8 notify",    "4.9 index", "4.10 spaces",
+	"5 block",    "5 network",  "5 switch",	      "4.11 inflight", "2 nested",  "pci",
 };
 
 static const struct {

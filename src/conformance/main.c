@@ -15,10 +15,10 @@
 #include "conformance/profile.h"
 
 static const struct ct_test *const suites[] = {
-	ct_tests_queue, ct_tests_command,  ct_tests_broken, ct_tests_resources,
-	ct_tests_vdev,	ct_tests_status,   ct_tests_config, ct_tests_msi,
-	ct_tests_vq,	ct_tests_notify,   ct_tests_index,  ct_tests_space,
-	ct_tests_types, ct_tests_inflight, ct_tests_nested, ct_tests_pci,
+	ct_tests_queue,	   ct_tests_command, ct_tests_broken, ct_tests_resources, ct_tests_vdev,
+	ct_tests_status,   ct_tests_config,  ct_tests_msi,    ct_tests_vq,	  ct_tests_notify,
+	ct_tests_index,	   ct_tests_space,   ct_tests_types,  ct_tests_net,	  ct_tests_switch,
+	ct_tests_inflight, ct_tests_nested,  ct_tests_pci,
 };
 
 #define SUITES (sizeof(suites) / sizeof(suites[0]))
@@ -35,6 +35,8 @@ static void usage(FILE *to)
 	      "  --only TEXT       only tests whose name or numbers contain TEXT\n"
 	      "  --packed          the transportq as a packed ring\n"
 	      "  --workers N       in process: threads for the managed devices' queues (0)\n"
+	      "  --type TYPE       in process: the management device is block (the default) or "
+	      "network\n"
 	      "  --profile FILE    volumes and limits to use, a word and its value on each line:\n"
 	      "                    volume, ro_volume, volume_bytes\n"
 	      "  --feature-bits A,B  numbers of VIRTIO_F_TRNSPT_VQ and _VDEV (48,49)\n"
@@ -73,7 +75,11 @@ static int run_body(struct ct *t, const struct ct_test *test)
 	t->fail = &env;
 	how = setjmp(env);
 	if (!how) {
+		uint64_t features, defaults;
+
 		ct_connect(t, 0);
+		if (test->needs & CT_NEEDS_NET && !ct_net_type(t, &features, &defaults))
+			ct_skip(t, "the device has no managed network devices");
 		test->run(t);
 	}
 	t->fail = NULL;
@@ -155,13 +161,23 @@ static int run_all(const struct ct_options *o, const char *only)
 	return all.failed || !n;
 }
 
-enum { OPT_LIST = 256, OPT_ONLY, OPT_PACKED, OPT_WORKERS, OPT_PROFILE, OPT_BITS, OPT_VERBOSE };
+enum {
+	OPT_LIST = 256,
+	OPT_ONLY,
+	OPT_PACKED,
+	OPT_WORKERS,
+	OPT_TYPE,
+	OPT_PROFILE,
+	OPT_BITS,
+	OPT_VERBOSE,
+};
 
 static const struct option options[] = {
 	{ "list", no_argument, NULL, OPT_LIST },
 	{ "only", required_argument, NULL, OPT_ONLY },
 	{ "packed", no_argument, NULL, OPT_PACKED },
 	{ "workers", required_argument, NULL, OPT_WORKERS },
+	{ "type", required_argument, NULL, OPT_TYPE },
 	{ "profile", required_argument, NULL, OPT_PROFILE },
 	{ "feature-bits", required_argument, NULL, OPT_BITS },
 	{ "verbose", no_argument, NULL, OPT_VERBOSE },
@@ -202,6 +218,16 @@ static void feature_bits(const char *text, struct ct_options *o)
 	o->f_vdev = (uint8_t)b;
 }
 
+static uint32_t type_of(const char *text)
+{
+	if (!strcmp(text, "block"))
+		return 2;
+	if (!strcmp(text, "network"))
+		return 1;
+	fprintf(stderr, "tvq-conformance: --type '%s': block and network are right\n", text);
+	exit(2);
+}
+
 static int bus(const char *text, struct ct_options *o)
 {
 	if (!strncmp(text, "vfio-user:", 10) && text[10]) {
@@ -237,6 +263,9 @@ int main(int argc, char **argv)
 			break;
 		case OPT_WORKERS:
 			o.workers = number("--workers", optarg, 8);
+			break;
+		case OPT_TYPE:
+			o.type = type_of(optarg);
 			break;
 		case OPT_PROFILE:
 			profile = optarg;

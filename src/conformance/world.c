@@ -214,6 +214,7 @@ struct ct_world *ct_world_new(const struct ct_options *o, const struct ct_limits
 	mgmt.control = tvq_loop_exec(w->control);
 	mgmt.workers = w->execs;
 	mgmt.n_workers = w->n_workers;
+	mgmt.type = o->type;
 	mgmt.pool = &w->pool;
 	mgmt.f_trnspt_vq = o->f_vq;
 	mgmt.f_trnspt_vq_vdev = o->f_vdev;

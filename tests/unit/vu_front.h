@@ -14,7 +14,7 @@
 #define FRONT_RING_AT	0u		  /* rings, from here 64 KiB for each queue */
 #define FRONT_BUF_AT	(2u << 20)
 #define FRONT_RING_SIZE 64
-#define FRONT_QUEUES	2
+#define FRONT_QUEUES	4
 
 struct vu_front {
 	struct vu_lab *l;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The place where a vhost-user back end runs for tests: a management device in this process with a
- * RAM volume, one managed block device, presented on a real socket. Time is the real loop's.
+ * RAM volume, one managed device, for block or network, presented on a real socket. Time is the real
+ * loop's.
  */
 #ifndef TVQ_TESTS_VU_LAB_H
 #define TVQ_TESTS_VU_LAB_H
@@ -57,6 +58,7 @@ struct vu_lab {
 	uint64_t device_id;
 	struct tvq_type_info type;
 	struct tvq_vhost_user *vu;
+	unsigned int announced; /* times */
 	char dir[32], path[64];
 	int fds_at_start;
 	unsigned int mappings_at_start;
@@ -67,6 +69,11 @@ struct vu_lab_cfg {
 	unsigned int queues; /* 0: 1 */
 	uint32_t half_open_ms;
 	struct tvq_volume *volume; /* NULL: RAM */
+	bool net;		   /* a network device, of pairs of queues */
+	bool dumb;		   /* which cannot be announced */
+	uint8_t mac;		   /* the last octet of its address: 02:00:00:00:00:NN */
+	uint16_t mtu;
+	uint64_t features; /* 0: the default */
 	unsigned int time_factor;  /* the loop's clock runs so many times as fast; 0: 1 */
 };
 
@@ -164,26 +171,42 @@ static inline void lab_rest(struct vu_lab *l)
 
 static inline void lab_device(struct vu_lab *l, const struct vu_lab_cfg *cfg)
 {
-	struct virtio_transportq_blk_config blk = { 0 };
+	uint16_t queues = (uint16_t)(cfg->queues ? cfg->queues : 1);
+	struct virtio_transportq_blk_config blk = { .num_queues = queues };
+	struct virtio_transportq_net_config net = {
+		.mac = { 2, 0, 0, 0, 0, cfg->mac ? cfg->mac : 1 },
+		.max_virtqueue_pairs = queues > 1 ? queues : 0,
+		.mtu = cfg->mtu,
+	};
 	struct tvq_create cr = { .virtio_device_id = VIRTIO_ID_BLOCK };
 
 	assert_int_equal(l->bus->ops->space_new(l->bus, &l->asid), 0);
-	blk.num_queues = (uint16_t)(cfg->queues ? cfg->queues : 1);
 	cr.asid = l->asid;
+	cr.features = cfg->features;
 	cr.config = &blk;
 	cr.config_len = sizeof(blk);
+	if (cfg->net) {
+		cr.virtio_device_id = VIRTIO_ID_NET;
+		cr.config = &net;
+		cr.config_len = sizeof(net);
+	}
 	assert_int_equal(tvq_client_create_call(l->client, &cr), 0);
 	l->device_id = cr.device_id;
+}
+
+static inline void lab_announce(void *ctx)
+{
+	((struct vu_lab *)ctx)->announced++;
 }
 
 static inline struct tvq_vhost_user *lab_present(struct vu_lab *l, const struct vu_lab_cfg *cfg,
 						 char *err)
 {
 	struct tvq_vhost_user_cfg vc = {
-		.name = "disk7",
+		.name = cfg->net ? "net7" : "disk7",
 		.path = l->path,
 		.device_id = l->device_id,
-		.virtio_device_id = VIRTIO_ID_BLOCK,
+		.virtio_device_id = cfg->net ? VIRTIO_ID_NET : VIRTIO_ID_BLOCK,
 		.asid = l->asid,
 		.num_queues = (uint16_t)(cfg->queues ? cfg->queues : 1),
 		.max_queue_size = l->type.max_queue_size,
@@ -191,22 +214,35 @@ static inline struct tvq_vhost_user *lab_present(struct vu_lab *l, const struct 
 	};
 	struct tvq_seq *s = tvq_seq_new(l->client, l->device_id);
 
+	if (cfg->net)
+		vc.num_queues = (uint16_t)(2 * vc.num_queues + 1);
+	if (cfg->net && !cfg->dumb) {
+		vc.announce = lab_announce;
+		vc.announce_ctx = l;
+	}
 	tvq_seq_features_get(s, &vc.features);
 	assert_int_equal(tvq_seq_call(s), 0);
 	return tvq_vhost_user_new(l->client, &vc, err);
 }
 
 /* Another device of the same management device: opened later, closed earlier. */
-static inline void lab_open_second(struct vu_lab *l, const struct vu_lab *first)
+static inline void lab_open_another(struct vu_lab *l, const struct vu_lab *first,
+				    const struct vu_lab_cfg *cfg)
 {
-	static const struct vu_lab_cfg cfg;
 	char err[256];
 
 	*l = *first;
 	snprintf(l->path, sizeof(l->path), "%s/second.sock", l->dir);
-	lab_device(l, &cfg);
-	l->vu = lab_present(l, &cfg, err);
+	lab_device(l, cfg);
+	l->vu = lab_present(l, cfg, err);
 	assert_non_null(l->vu);
+}
+
+static inline void lab_open_second(struct vu_lab *l, const struct vu_lab *first)
+{
+	static const struct vu_lab_cfg cfg;
+
+	lab_open_another(l, first, &cfg);
 }
 
 static inline void lab_open(struct vu_lab *l, const struct vu_lab_cfg *cfg)
@@ -249,7 +285,9 @@ static inline void lab_open(struct vu_lab *l, const struct vu_lab_cfg *cfg)
 	assert_non_null(l->bus);
 	l->client = tvq_client_new(l->bus, &cc, &ret);
 	assert_non_null(l->client);
-	assert_int_equal(tvq_client_type(l->client, VIRTIO_ID_BLOCK, &l->type), 0);
+	assert_int_equal(tvq_client_type(l->client, cfg->net ? VIRTIO_ID_NET : VIRTIO_ID_BLOCK,
+					 &l->type),
+			 0);
 	lab_device(l, cfg);
 	l->mappings_at_start = tvq_mapping_count();
 	snprintf(l->dir, sizeof(l->dir), "/tmp/tvq-vu-XXXXXX");
