@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # The main job, told as it goes, in two stories. On the host: two disk images become two managed
-# block devices, made through a transport virtqueue; an ordinary Linux guest in an ordinary QEMU
-# mounts them and writes; the host finds what it wrote. In a guest: it gets a management device as a
-# PCI function, its kernel's vdpa tool makes block devices, and its own virtio_blk drives them.
+# block devices, and two network devices are made, all through a transport virtqueue; an ordinary
+# Linux guest in an ordinary QEMU mounts the disks and writes, and speaks to another guest over the
+# network; the host finds what it wrote. In a guest: it gets a management device as a PCI function,
+# its kernel's vdpa tool makes block and network devices, and its own virtio_blk and virtio_net drive
+# them.
 #
 #   demo.sh [BUILD]           BUILD is the build folder (build/); `make demo` builds it and installs
 #                             what is missing
@@ -20,7 +22,9 @@ here=$(dirname "$(readlink -f "$0")")
 shell=''
 [ "${1-}" != --shell ] || { shell=yes; shift; }
 build=$(readlink -f "${1-$here/../build}")
-qemu=${QEMU-7.2} packed=${PACKED-off}
+qemu=${QEMU-7.2} packed=${PACKED-off} vectors=''
+# Without KVM it dies of a vhost-user network device with a control queue and MSI-X, whoever serves it.
+[ "$qemu" != 7.2 ] || vectors=,vectors=0
 
 if [ -t 1 ]; then
 	bold=$'\e[1m' blue=$'\e[1;34m' green=$'\e[32m' red=$'\e[1;31m' dim=$'\e[2m' plain=$'\e[0m'
@@ -46,6 +50,7 @@ tvqctl() { "$build/bin/tvqctl" --control "$work/tvqd.sock" "$@"; }
 
 clean_up() {
 	trap '' TERM INT
+	[ -z "$neighbour" ] || kill "$neighbour" 2>/dev/null || true
 	[ -z "$tvqd" ] || kill "$tvqd" 2>/dev/null || true
 	wait
 	rm -rf "$work"
@@ -80,6 +85,10 @@ add_disk() {
 		vhost-user "$work/$2.sock"
 }
 
+add_nic() {
+	run tvqctl dev add name "$1" mgmtdev mgmt0 class net mac "$2" vhost-user "$work/$1.sock"
+}
+
 # A guest's script, from what comes on stdin; its lines are shown as one would type them by say. The
 # guest's first process turns it off when the script has ended.
 write_job() {
@@ -108,6 +117,39 @@ stop_tvqd() {
 	note "tvqd ended with status 0"
 }
 
+# The guest at the other end of the network: it takes what is sent to it, and says what it got.
+start_neighbour() {
+	cat >"$work/neighbour-job" <<'GUEST'
+set -e
+ip addr add 192.0.2.2/24 dev eth0
+ip link set eth0 up
+echo "listening"
+nc -l -p 7777 >/data
+sha256sum /data
+GUEST
+	"$here/guest-run.sh" --script "$work/neighbour-job" --timeout 120 --qemu "$qemu" \
+		--net "$work/net1.sock,mac=52:54:00:00:00:02,packed=$packed$vectors" \
+		>"$work/neighbour" 2>&1 </dev/null &
+	neighbour=$!
+	for _ in {1..400}; do
+		! grep -q '^listening' "$work/neighbour" 2>/dev/null || return 0
+		kill -0 "$neighbour" 2>/dev/null || break
+		sleep 0.1
+	done
+	cat "$work/neighbour" >&2
+	die "the other guest did not start"
+}
+
+check_neighbour() {
+	local sent got
+	wait "$neighbour" || die "the other guest failed: $(tail -n 5 "$work/neighbour")"
+	neighbour=''
+	sent=$(sed -n 's|^\([0-9a-f]\{64\}\)  /mnt/right/data$|\1|p' "$work/console")
+	got=$(sed -n 's|^\([0-9a-f]\{64\}\)  /data$|\1|p' "$work/neighbour" | tr -d '\r')
+	[ "$sent" = "$got" ] || die "the neighbour got $got, $sent was sent"
+	good "the neighbour got the 8 MiB, byte for byte (sha256 ${got:0:16}...)"
+}
+
 check_host() {
 	local inside outside
 	run e2fsck -fn "$work/left.img"
@@ -124,6 +166,7 @@ check_host() {
 }
 
 host_story() {
+	local device
 	step "The guest: Debian's kernel, nothing of ours in it"
 	note "$("$here/guest-initrd.sh")"
 
@@ -138,10 +181,16 @@ host_story() {
 	step "Two managed block devices, created through its transport virtqueue"
 	add_disk left vda
 	add_disk right vdb
-	run tvqctl dev show
 	run tvqctl volume show
 
-	step "An ordinary guest on the two sockets (QEMU $qemu, packed rings $packed)"
+	step "And two managed network devices: ports of the switch inside it"
+	add_nic net0 52:54:00:00:00:01
+	add_nic net1 52:54:00:00:00:02
+	run tvqctl dev show
+	note "a second guest starts on net1.sock"
+	start_neighbour
+
+	step "An ordinary guest on two disks and a network (QEMU $qemu, packed rings $packed)"
 	write_job <<'GUEST'
 echo "Linux $(uname -r), its own virtio_blk"
 say lsblk -o NAME,SIZE,RO,TYPE,MOUNTPOINTS
@@ -153,21 +202,27 @@ say 'cat /mnt/left/hello.txt /mnt/right/hello.txt'
 say "echo 'Written by the guest, through a managed block device.' >/mnt/left/answer.txt"
 say 'dd if=/dev/urandom of=/mnt/right/data bs=64k count=128 2>&1 | tail -n1'
 say 'sha256sum /mnt/right/data'
-say lsblk -o NAME,SIZE,TYPE,MOUNTPOINTS
+say ip addr add 192.0.2.1/24 dev eth0
+say ip link set eth0 up
+say ping -c 2 192.0.2.2
+say 'nc 192.0.2.2 7777 </mnt/right/data'
 say sync
 say umount /mnt/left /mnt/right
 say poweroff
 GUEST
 	printf '%s   $ %s%s\n' "$bold" \
-		'qemu-system-x86_64 ... -device vhost-user-blk-pci (vda.sock) ... (vdb.sock)' \
-		"$plain"
-	show_guest --qemu "$qemu" \
+		'qemu-system-x86_64 ... -device vhost-user-blk-pci ... -netdev vhost-user ...' "$plain"
+	show_guest --qemu "$qemu" --net "$work/net0.sock,mac=52:54:00:00:00:01,packed=$packed$vectors" \
 		--disk "$work/vda.sock,num-queues=1,packed=$packed" \
 		--disk "$work/vdb.sock,num-queues=1,packed=$packed"
 
+	check_neighbour
+	run tvqctl switch show
+
 	step "The devices go, the daemon ends"
-	run tvqctl dev del vda
-	run tvqctl dev del vdb
+	for device in vda vdb net0 net1; do
+		run tvqctl dev del "$device"
+	done
 	stop_tvqd
 
 	step "Back on the host: the images"
@@ -197,8 +252,9 @@ guest_story() {
 	serve north south
 	run tvqctl mgmtdev show
 
-	step "The guest makes its disks itself, with iproute2's vdpa"
+	step "The guest makes disks and network devices itself, with iproute2's vdpa"
 	write_job <<'GUEST'
+ip() { /bin/ip "$@"; }
 say modprobe virtio_vdpa
 say insmod /tvq_vdpa.ko
 say vdpa mgmtdev show
@@ -215,13 +271,23 @@ say "echo 'Written by the guest, to a disk that it made itself.' >/mnt/answer.tx
 say 'ls -l /mnt'
 say lsblk -o NAME,SIZE,TYPE,MOUNTPOINTS
 say umount /mnt
-say vdpa dev del north
-say vdpa dev del south
+say vdpa dev add name east mgmtdev auxiliary/tvq.net.0 mac 52:54:00:00:01:01
+say vdpa dev add name west mgmtdev auxiliary/tvq.net.0 mac 52:54:00:00:01:02
+say vdpa dev config show
+say ip netns add room
+say ip link set eth1 netns room
+say ip addr add 198.51.100.1/24 dev eth0
+say ip link set eth0 up
+say ip -n room addr add 198.51.100.2/24 dev eth1
+say ip -n room link set eth1 up
+say ping -c 2 198.51.100.2
+say vdpa dev vstats show east qidx 1
+say 'for d in north south east west; do vdpa dev del $d; done'
 say lsblk
 say poweroff
 GUEST
 	plug_in
-	show_guest --vfio-user "$work/function.sock" --file "$module"
+	show_guest --vfio-user "$work/function.sock" --file "$module" --with ip
 	stop_tvqd
 
 	step "Back on the host: the volume that it chose"
@@ -249,6 +315,8 @@ A guest with a management device. For example:
     lsblk
     mkfs.ext4 /dev/vda && mount /dev/vda /mnt
     umount /mnt && vdpa dev del north
+    vdpa dev add name east mgmtdev auxiliary/tvq.net.0
+    ip link
 
 exit (or poweroff -f) ends it.
 
@@ -256,12 +324,12 @@ END
 PS1='guest# ' sh
 GUEST
 	plug_in
-	"$here/guest-run.sh" --interactive --script "$work/job" --mem 512 --smp 2 \
+	"$here/guest-run.sh" --interactive --script "$work/job" --mem 512 --smp 2 --with ip \
 		--vfio-user "$work/function.sock" --file "$module" || true
 	stop_tvqd
 }
 
-tvqd=''
+tvqd='' neighbour=''
 work=$(mktemp -d "${TMPDIR:-/tmp}/tvq-demo.XXXXXX")
 trap clean_up EXIT
 trap 'exit 130' INT TERM
@@ -276,5 +344,5 @@ fi
 SECONDS=0
 host_story
 guest_story
-printf '\n%s== Done in %d s: disks for a guest, and disks that a guest made itself.%s\n' \
+printf '\n%s== Done in %d s: devices for guests, and devices that a guest made itself.%s\n' \
 	"$green" "$SECONDS" "$plain"
