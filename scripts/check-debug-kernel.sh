@@ -22,4 +22,7 @@ exec "$here/../tests/system/run" \
 	"guest-loses-devices-under-load debug" \
 	"guest-gives-up-a-lying-device debug" \
 	"guest-outlives-tvqd quiet debug ,msi-page=on" \
-	"guest-outlives-tvqd waiting debug ,msi-page=off"
+	"guest-outlives-tvqd waiting debug ,msi-page=off" \
+	"guest-net-connects-namespaces debug ,msi-page=on" \
+	"guest-net-loses-devices-under-traffic debug" \
+	"guest-net-says-what-is-wrong debug"

@@ -167,7 +167,7 @@ add_net() {
 	if [[ $properties =~ ,queues=([0-9]+) ]]; then
 		queues=,queues=${BASH_REMATCH[1]}
 		properties=${properties/"${BASH_REMATCH[0]}"/}
-		properties+=",mq=on,vectors=$((2 * BASH_REMATCH[1] + 2))"
+		properties=",mq=on,vectors=$((2 * BASH_REMATCH[1] + 2))$properties"
 	fi
 	device_arguments+=(-chardev "$chardev" -netdev "vhost-user,id=$1-peer,chardev=$1$queues"
 		-device "virtio-net-pci,netdev=$1-peer,id=$1-device,romfile=$properties")

@@ -91,7 +91,8 @@ struct tvq_port_ops {
 	 * be to the same frame.
 	 */
 	void (*receive)(struct tvq_port *p, const struct tvq_frame *const *f, unsigned int n);
-	/* Optional. After a batch in which receive was called: publish, interrupt. */
+	/* Optional. After a batch in which receive was called: publish, interrupt. May delete
+	 * ports. */
 	void (*flush)(struct tvq_port *p);
 	/* Optional. The port may send (again): its rate allows it, or its link came up. May delete
 	 * it. */
@@ -176,7 +177,8 @@ void tvq_switch_on_idle(struct tvq_switch *sw, void (*idle)(void *ctx), void *ct
 
 /*
  * A new port: link up, all VLANs, promiscuous and all-multicast, no limit. NULL and *err: -EEXIST
- * (a port has that address), -EINVAL (a group's address, an MTU out of range), -ENOMEM. ctx is for
+ * (a port has that address), -EINVAL (a group's address, an MTU out of range), -ENOMEM, -ENOSPC (2^32
+ * numbers have been given out). ctx is for
  * tvq_port_ctx().
  */
 struct tvq_port *tvq_port_add(struct tvq_switch *sw, const struct tvq_port_cfg *cfg, void *ctx,
@@ -197,7 +199,7 @@ void tvq_port_set_spoofchk(struct tvq_port *p, bool on);
 /* -EINVAL; -ENOMEM: nothing has changed. */
 int tvq_port_set_vlan(struct tvq_port *p, const struct tvq_port_vlan *vlan);
 /* -EINVAL: more than 10^15 a second; -ENOMEM: nothing has changed. What was saved up or owed at the
- * rate before is forgotten. A burst is what 10 ms of the rate allow, at least one frame. */
+ * rate before is forgotten. A burst is what 10 ms of the rate allow and the rest of its last frame. */
 int tvq_port_set_rate(struct tvq_port *p, const struct tvq_port_rate *rate);
 /* Copied; NULL: as a new port's. -ENOMEM, and -EINVAL (too many addresses): nothing has
  * changed. A promiscuous one lets pass all that the switch has for the port. Unicast addresses let
@@ -245,8 +247,8 @@ unsigned int tvq_switch_fdb(const struct tvq_switch *sw, uint64_t *cursor, struc
 void tvq_switch_forward(struct tvq_port *p, struct tvq_frame *const *f, unsigned int n);
 void tvq_switch_flush(struct tvq_switch *sw);
 
-/* How many frames p may send now, not more than n. 0: its link is down or its rate is used up, and
- * feed() comes when that is over. */
+/* How many frames p may send now, not more than n; fewer at once where what it sends is flooded to
+ * many ports. 0: its link is down or its rate is used up, and feed() comes when that is over. */
 unsigned int tvq_port_may_send(struct tvq_port *p, unsigned int n);
 
 /* A frame that p's user sent, or should have got, was dropped. */

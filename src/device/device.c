@@ -185,6 +185,6 @@ void tvq_device_progress(struct tvq_device *dev)
 		return;
 	if (dev->life == TVQ_RESETTING)
 		finish_reset(dev);
-	else
+	else if (dev->parent) /* the outermost device is never DYING */
 		finish_destroy(dev);
 }

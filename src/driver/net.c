@@ -164,12 +164,11 @@ uint32_t tvq_net_copy(const struct tvq_net_rx *rx, void *to, uint32_t size)
 
 bool tvq_net_broken(const struct tvq_net *n)
 {
-	bool broken = n->broken;
-
+	if (n->broken || (n->ctrl.ring && tvq_drv_ring_broken(n->ctrl.ring)))
+		return true;
 	for (uint16_t i = 0; i < n->n_pairs; i++)
-		broken |= tvq_drv_ring_broken(n->pairs[i].rx.vq.ring) |
-			  tvq_drv_ring_broken(n->pairs[i].tx.ring);
-	if (n->ctrl.ring)
-		broken |= tvq_drv_ring_broken(n->ctrl.ring);
-	return broken;
+		if (tvq_drv_ring_broken(n->pairs[i].rx.vq.ring) ||
+		    tvq_drv_ring_broken(n->pairs[i].tx.ring))
+			return true;
+	return false;
 }

@@ -69,7 +69,7 @@
 #define VU_MAX_MAPPINGS 49152
 /* Regions of a network's memory whose descriptors are kept to look at rings (net.c). QEMU has one
  * or two; virtio_user one for each hugepage's file. */
-#define VU_KEPT_FDS 8
+#define VU_KEPT_FDS	8
 
 #define VU_BACKLOG 16 /* connections that wait */
 
@@ -267,9 +267,9 @@ struct tvq_vhost_user {
 	struct tvq_timer retry;
 	bool listening; /* the socket is watched, */
 	bool stopping;	/* and will not be soon */
-	bool dirty;   /* the last connection could not reset the device */
-	bool freeing; /* tvq_vhost_user_free() was called */
-	bool starved; /* said that nothing can be accepted */
+	bool dirty;	/* the last connection could not reset the device */
+	bool freeing;	/* tvq_vhost_user_free() was called */
+	bool starved;	/* said that nothing can be accepted */
 	struct tvq_done *freed;
 	struct vu_conn *conn;
 	uint64_t connections;

@@ -67,8 +67,7 @@ static uint64_t protocol_features(const struct tvq_vhost_user_cfg *cfg)
 {
 	if (cfg->virtio_device_id != VIRTIO_ID_NET)
 		return PROTOCOL_FEATURES | 1ull << VU_PF_INFLIGHT_SHMFD;
-	return PROTOCOL_FEATURES | 1ull << VU_PF_NET_MTU |
-	       (cfg->announce ? 1ull << VU_PF_RARP : 0);
+	return PROTOCOL_FEATURES | 1ull << VU_PF_NET_MTU | (cfg->announce ? 1ull << VU_PF_RARP : 0);
 }
 
 static struct vu_limits limits(const struct tvq_vhost_user_cfg *cfg)

@@ -167,10 +167,15 @@ static tvq_always_inline uint8_t *tvq_window_ptr(struct tvq_window *w, uint64_t 
 	return va;
 }
 
-static tvq_always_inline void tvq_buf_prefetch(const uint8_t *va)
+static tvq_always_inline void tvq_buf_prefetch(const uint8_t *va, bool write)
 {
-	tvq_prefetch(va);
-	tvq_prefetch(va + 64);
+	if (write) {
+		tvq_prefetch_write(va);
+		tvq_prefetch_write(va + 64);
+	} else {
+		tvq_prefetch(va);
+		tvq_prefetch(va + 64);
+	}
 }
 
 static tvq_always_inline uint32_t tvq_saturate32(uint64_t v)

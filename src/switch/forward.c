@@ -15,6 +15,10 @@
  * within a run frames of the same port follow each other as they came. Frames to different ports
  * have none.
  *
+ * What a batch costs is bounded by its length unless it is flooded to many ports. Then the port may
+ * send fewer frames at once from the next batch on, down to a single one: others get their turns,
+ * and nothing is dropped.
+ *
  * Trust boundary: what is looked at here is the frame's description, which its maker has checked,
  * and its addresses, which are a copy. Nothing of the sender's memory is read.
  */
@@ -25,7 +29,9 @@
 /* The longest that IPv6 without jumbograms allows, EtherType included. */
 #define GSO_LEN_MAX    (2 + 40 + 65535)
 #define TCP_HLEN       20
-#define END	       0xff /* of a chain of frames */
+#define END	       0xff	 /* of a chain of frames */
+#define FLOOD_BYTES    (1 << 20) /* copied for one batch, about */
+#define FLOOD_FRAME    64	 /* bytes that a frame costs at least */
 /* A table of that many slots does not stay in the nearest cache. */
 #define PREFETCH_SLOTS 1024
 
@@ -92,7 +98,8 @@ static inline enum tvq_drop check(struct tvq_port *p, struct tvq_frame *f, uint6
 static void check_all(struct tvq_port *p, struct tvq_frame *const *f, unsigned int n,
 		      struct batch *b)
 {
-	uint64_t bytes = 0, last_key = UINT64_MAX; /* no key */
+	uint64_t bytes = 0;
+	uint64_t last_key = UINT64_MAX; /* none's */
 
 	b->n = 0;
 	for (unsigned int i = 0; i < n; i++) {
@@ -231,6 +238,30 @@ static void deliver_known(const struct tvq_port *p, struct batch *b, unsigned in
 		deliver(q, b->f + from, end - from, true);
 }
 
+/* Bytes that are copied where each port gets these frames. */
+static uint64_t flood_cost(const struct batch *b, unsigned int from, unsigned int end,
+			   uint32_t n_ports)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned int i = from; i < end; i++)
+		bytes += b->f[i]->len + FLOOD_FRAME;
+	return bytes * n_ports;
+}
+
+/* After a batch of n frames that cost so much. */
+static void set_burst(struct tvq_port *p, unsigned int n, uint64_t cost)
+{
+	unsigned int burst = 2U * p->burst;
+
+	if (cost > FLOOD_BYTES) {
+		burst = (unsigned int)(n * (uint64_t)FLOOD_BYTES / cost);
+		if (!burst)
+			burst = 1;
+	}
+	p->burst = (uint8_t)(burst < TVQ_SWITCH_BATCH ? burst : TVQ_SWITCH_BATCH);
+}
+
 /* A run of frames to groups and unknown addresses. */
 static void flood(const struct tvq_port *p, const struct batch *b, unsigned int from,
 		  unsigned int end)
@@ -254,6 +285,7 @@ void tvq_switch_forward(struct tvq_port *p, struct tvq_frame *const *f, unsigned
 {
 	struct batch b;
 	unsigned int i, end;
+	uint64_t cost = 0;
 
 	if (__builtin_expect(!p->link, 0)) {
 		p->stats.drops[TVQ_DROP_LINK] += n;
@@ -268,11 +300,15 @@ void tvq_switch_forward(struct tvq_port *p, struct tvq_frame *const *f, unsigned
 
 		for (end = i + 1; end < b.n && !!b.to[end] == known;)
 			end++;
-		if (known)
+		if (known) {
 			deliver_known(p, &b, i, end);
-		else
+		} else {
 			flood(p, &b, i, end);
+			cost += flood_cost(&b, i, end, p->sw->n_ports);
+		}
 	}
+	if (__builtin_expect(cost || p->burst < TVQ_SWITCH_BATCH, 0))
+		set_burst(p, b.n, cost);
 }
 
 void tvq_switch_flush(struct tvq_switch *sw)

@@ -148,11 +148,10 @@ void tvq_learn(struct tvq_port *p, uint64_t key)
 	}
 	if (!room_in_list(p) || !start_ageing(sw))
 		return;
+	/* The first ones find room: where this fails the timer has others to look after. */
 	i = tvq_fdb_insert(t, sw->os, key, p);
-	if (i == TVQ_FDB_NONE) {
-		stop_when_empty(sw);
+	if (i == TVQ_FDB_NONE)
 		return;
-	}
 	t->meta[i].seen = sw->tick;
 	t->meta[i].pos = p->n_learned;
 	p->learned[p->n_learned++] = key;

@@ -141,37 +141,30 @@ int tvq_segmenter_init(struct tvq_segmenter *s, const struct tvq_frame *f)
 	/* What all segments have in common. */
 	memcpy(s->out, s->headers, s->header_len);
 	s->frame = *f;
-	s->frame.flags = 0;
 	s->frame.gso_type = 0;
 	s->frame.gso_size = 0;
-	s->frame.csum_start = 0;
-	s->frame.csum_offset = 0;
 	s->frame.seg = s->seg;
 	s->seg[0] = (struct tvq_seg){ .va = s->out, .len = s->header_len };
 	return 0;
 }
 
-/* The next len bytes of payload become seg[1] and on. Returns sum with them. */
-static uint64_t take_payload(struct tvq_segmenter *s, uint32_t len, uint64_t sum)
+/* The next len bytes of payload become seg[1] and on. */
+static void take_payload(struct tvq_segmenter *s, uint32_t len)
 {
 	const struct tvq_frame *f = s->f;
-	uint32_t done = 0;
 	uint16_t n = 1;
 
-	while (done < len) {
+	while (len) {
 		const struct tvq_seg *from = &f->seg[s->at_seg];
-		uint32_t piece = len - done;
-		uint8_t *va;
+		uint32_t piece = len;
 
 		if (from->len - s->at_off < piece)
 			piece = (uint32_t)(from->len - s->at_off);
 		if (piece) {
-			va = (uint8_t *)from->va + s->at_off;
-			s->seg[n++] = (struct tvq_seg){ .va = va, .len = piece };
-			sum = done & 1 ? tvq_csum_add_odd(sum, va, piece)
-				       : tvq_csum_add(sum, va, piece);
-			done += piece;
+			s->seg[n].va = (uint8_t *)from->va + s->at_off;
+			s->seg[n++].len = piece;
 			s->at_off += piece;
+			len -= piece;
 		}
 		if (s->at_off == from->len) {
 			s->at_seg++;
@@ -179,7 +172,6 @@ static uint64_t take_payload(struct tvq_segmenter *s, uint32_t len, uint64_t sum
 		}
 	}
 	s->frame.n_seg = n;
-	return sum;
 }
 
 static void put_ip(struct tvq_segmenter *s, uint32_t bytes)
@@ -198,11 +190,12 @@ static void put_ip(struct tvq_segmenter *s, uint32_t bytes)
 	memcpy(ip + IPV4_CSUM, &csum, sizeof(csum));
 }
 
-/* All of TCP's header but for the checksum, which is 0. */
-static void put_tcp(struct tvq_segmenter *s, bool last)
+/* bytes: of the segment from here on. */
+static void put_tcp(struct tvq_segmenter *s, uint32_t bytes, bool last)
 {
 	const uint8_t *from = s->headers + s->l4;
 	uint8_t *tcp = s->out + s->l4, flags = from[TCP_FLAGS];
+	uint16_t pseudo;
 
 	tvq_put_be32(tcp + TCP_SEQ, tvq_be32(from + TCP_SEQ) + s->done);
 	if (!last)
@@ -210,32 +203,40 @@ static void put_tcp(struct tvq_segmenter *s, bool last)
 	if (s->index)
 		flags &= (uint8_t)~TCP_CWR;
 	tcp[TCP_FLAGS] = flags;
-	memset(tcp + TCP_CSUM, 0, 2);
+
+	/* The frame's length leaves the pseudo header's sum, the segment's enters it. */
+	memcpy(&pseudo, from + TCP_CSUM, sizeof(pseudo));
+	pseudo = (uint16_t)~tvq_csum_end((uint64_t)pseudo + (uint16_t)~csum_len(s->f->len - s->l4) +
+					 csum_len(bytes));
+	memcpy(tcp + TCP_CSUM, &pseudo, sizeof(pseudo));
 }
 
-const struct tvq_frame *tvq_segmenter_next(struct tvq_segmenter *s)
+const struct tvq_frame *tvq_segmenter_next_partial(struct tvq_segmenter *s)
 {
-	const uint32_t tcp_len = s->header_len - s->l4;
 	uint32_t len = s->payload - s->done;
-	uint16_t pseudo, csum;
-	uint64_t sum;
 
 	if (s->index == s->n_segments)
 		return NULL;
 	if (len > s->f->gso_size)
 		len = s->f->gso_size;
-	put_ip(s, s->ip_len + tcp_len + len);
-	put_tcp(s, s->index + 1 == s->n_segments);
-
-	/* The frame's length leaves the pseudo header's sum, the segment's enters it. */
-	memcpy(&pseudo, s->headers + s->l4 + TCP_CSUM, sizeof(pseudo));
-	sum = (uint64_t)pseudo + (uint16_t)~csum_len(s->f->len - s->l4) + csum_len(tcp_len + len);
-	sum = tvq_csum_add(sum, s->out + s->l4, tcp_len);
-	csum = tvq_csum_end(take_payload(s, len, sum));
-	memcpy(s->out + s->l4 + TCP_CSUM, &csum, sizeof(csum));
-
+	put_ip(s, s->header_len - s->l3 + len);
+	put_tcp(s, s->header_len - s->l4 + len, s->index + 1 == s->n_segments);
+	take_payload(s, len);
 	s->done += len;
 	s->index++;
 	s->frame.len = s->header_len + len;
+	s->frame.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	return &s->frame;
+}
+
+const struct tvq_frame *tvq_segmenter_next(struct tvq_segmenter *s)
+{
+	uint16_t csum;
+
+	if (!tvq_segmenter_next_partial(s))
+		return NULL;
+	csum = tvq_csum_end(tvq_frame_sum(&s->frame));
+	memcpy(s->out + s->l4 + TCP_CSUM, &csum, sizeof(csum));
+	s->frame.flags = 0;
 	return &s->frame;
 }

@@ -15,6 +15,9 @@ typedef uint64_t lanes __attribute__((vector_size(16)));
 
 #define BLOCK 64
 
+/* So that the lengths and the NULL that callers hand in are constants. */
+#define tvq_always_inline inline __attribute__((always_inline))
+
 static inline uint64_t add(uint64_t a, uint64_t b)
 {
 	a += b;
@@ -28,58 +31,66 @@ static inline uint64_t end_lanes(uint64_t sum, lanes lo, lanes hi)
 	return add(sum, lo[0] + lo[1]);
 }
 
-/* What a block leaves, less than BLOCK bytes. */
-static inline uint64_t add_rest(uint64_t sum, const uint8_t *p, uint32_t len)
+/* Gets n bytes at p, and copies them unless to is NULL. They are read once. */
+static tvq_always_inline void get(void *v, uint8_t *to, const uint8_t *p, uint32_t at, uint32_t n)
 {
-	uint64_t v64;
-	uint32_t v32;
-	uint16_t v16;
+	memcpy(v, p + at, n);
+	if (to)
+		memcpy(to + at, v, n);
+}
 
-	for (; len >= sizeof(v64); len -= sizeof(v64), p += sizeof(v64)) {
-		memcpy(&v64, p, sizeof(v64));
-		sum = add(sum, v64);
-	}
-	if (len & sizeof(v32)) {
-		memcpy(&v32, p, sizeof(v32));
-		sum = add(sum, v32);
-		p += sizeof(v32);
-	}
-	if (len & sizeof(v16)) {
-		memcpy(&v16, p, sizeof(v16));
-		sum = add(sum, v16);
-		p += sizeof(v16);
-	}
-	if (len & 1) {
-		const uint8_t last[2] = { *p, 0 };
+/* Adds a word of n bytes, 8, 4, 2 or 1, with zeros behind it. */
+static tvq_always_inline uint64_t add_word(uint64_t sum, uint8_t *to, const uint8_t *p, uint32_t at,
+					   uint32_t n)
+{
+	uint64_t v = 0;
 
-		memcpy(&v16, last, sizeof(v16));
-		sum = add(sum, v16);
+	get(&v, to, p, at, n);
+	return add(sum, v);
+}
+
+/* Adds len bytes at p, and copies them unless to is NULL. */
+static tvq_always_inline uint64_t walk(uint64_t sum, uint8_t *to, const uint8_t *p, uint32_t len)
+{
+	const lanes low = { UINT32_MAX, UINT32_MAX };
+	lanes lo0 = { 0 }, lo1 = { 0 }, hi0 = { 0 }, hi1 = { 0 }, a, b, c, d;
+	uint32_t at;
+
+	if (len >= BLOCK) {
+		do {
+			get(&a, to, p, 0, 16);
+			get(&b, to, p, 16, 16);
+			get(&c, to, p, 32, 16);
+			get(&d, to, p, 48, 16);
+			lo0 += a & low;
+			hi0 += a >> 32;
+			lo1 += b & low;
+			hi1 += b >> 32;
+			lo0 += c & low;
+			hi0 += c >> 32;
+			lo1 += d & low;
+			hi1 += d >> 32;
+			p += BLOCK;
+			if (to)
+				to += BLOCK;
+			len -= BLOCK;
+		} while (len >= BLOCK);
+		sum = end_lanes(sum, lo0 + lo1, hi0 + hi1);
 	}
+	for (at = 0; len - at >= 8; at += 8)
+		sum = add_word(sum, to, p, at, 8);
+	if (len & 4)
+		sum = add_word(sum, to, p, at, 4);
+	if (len & 2)
+		sum = add_word(sum, to, p, at + (len & 4), 2);
+	if (len & 1)
+		sum = add_word(sum, to, p, len - 1, 1);
 	return sum;
 }
 
 uint64_t tvq_csum_add(uint64_t sum, const void *data, uint32_t len)
 {
-	const lanes low = { UINT32_MAX, UINT32_MAX };
-	lanes lo0 = { 0 }, lo1 = { 0 }, hi0 = { 0 }, hi1 = { 0 };
-	const uint8_t *p = data;
-
-	if (len < BLOCK)
-		return add_rest(sum, p, len);
-	for (; len >= BLOCK; len -= BLOCK, p += BLOCK) {
-		lanes v[4];
-
-		memcpy(v, p, sizeof(v));
-		lo0 += v[0] & low;
-		hi0 += v[0] >> 32;
-		lo1 += v[1] & low;
-		hi1 += v[1] >> 32;
-		lo0 += v[2] & low;
-		hi0 += v[2] >> 32;
-		lo1 += v[3] & low;
-		hi1 += v[3] >> 32;
-	}
-	return add_rest(end_lanes(sum, lo0 + lo1, hi0 + hi1), p, len);
+	return walk(sum, NULL, data, len);
 }
 
 uint16_t tvq_csum_end(uint64_t sum)
@@ -91,18 +102,22 @@ uint16_t tvq_csum_end(uint64_t sum)
 	return (uint16_t)~sum;
 }
 
-uint64_t tvq_csum_add_odd(uint64_t sum, const void *data, uint32_t len)
+/* part, the sum of bytes of their own, becomes that of the run's next len bytes. */
+static void run_on(struct tvq_csum_run *run, uint64_t part, uint32_t len)
 {
-	const uint64_t odd = tvq_csum_add(0, data, len);
-
-	return add(sum, odd << 8 | odd >> 56);
+	run->sum = add(run->sum, run->odd ? part << 8 | part >> 56 : part);
+	run->odd ^= len & 1;
 }
 
-uint16_t tvq_frame_csum(const struct tvq_frame *f)
+void tvq_csum_copy(struct tvq_csum_run *run, void *to, const void *from, uint32_t len)
 {
-	uint32_t skip = f->csum_start, done = 0;
-	uint64_t sum = 0;
-	uint16_t csum;
+	run_on(run, walk(0, to, from, len), len);
+}
+
+uint64_t tvq_frame_sum(const struct tvq_frame *f)
+{
+	struct tvq_csum_run run = { 0 };
+	uint32_t skip = f->csum_start;
 
 	for (unsigned int i = 0; i < f->n_seg; i++) {
 		const uint8_t *p = f->seg[i].va;
@@ -112,12 +127,16 @@ uint16_t tvq_frame_csum(const struct tvq_frame *f)
 			skip -= len;
 			continue;
 		}
-		p += skip;
 		len -= skip;
+		run_on(&run, tvq_csum_add(0, p + skip, len), len);
 		skip = 0;
-		sum = done & 1 ? tvq_csum_add_odd(sum, p, len) : tvq_csum_add(sum, p, len);
-		done += len;
 	}
-	csum = tvq_csum_end(sum);
+	return run.sum;
+}
+
+uint16_t tvq_frame_csum(const struct tvq_frame *f)
+{
+	const uint16_t csum = tvq_csum_end(tvq_frame_sum(f));
+
 	return csum ? csum : 0xffff;
 }

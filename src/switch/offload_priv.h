@@ -35,6 +35,11 @@ static inline uint32_t tvq_be32(const void *p)
 	return __builtin_bswap32(tvq_get32(p));
 }
 
+static inline uint64_t tvq_be64(const void *p)
+{
+	return __builtin_bswap64(tvq_get64(p));
+}
+
 static inline void tvq_put_be16(void *p, uint16_t v)
 {
 	tvq_put16(p, __builtin_bswap16(v));
@@ -60,7 +65,7 @@ static inline bool tvq_headers_ports(const struct tvq_headers *p, uint32_t n)
 	return (p->proto == TVQ_PROTO_TCP || p->proto == TVQ_PROTO_UDP) && p->l4 + 4u <= n;
 }
 
-/* As tvq_csum_add(), of bytes that begin at an odd offset. */
-uint64_t tvq_csum_add_odd(uint64_t sum, const void *data, uint32_t len);
+/* The sum of a frame from its csum_start to its end. */
+uint64_t tvq_frame_sum(const struct tvq_frame *f);
 
 #endif

@@ -10,7 +10,9 @@ static int check_cfg(const struct tvq_switch *sw, const struct tvq_port_cfg *cfg
 
 	if ((addr & 1) || cfg->mtu < TVQ_MTU_MIN || cfg->mtu > TVQ_MTU_MAX)
 		return -EINVAL;
-	return addr && tvq_fdb_find(&sw->own, addr) ? -EEXIST : 0;
+	if (addr && tvq_fdb_find(&sw->own, addr))
+		return -EEXIST;
+	return sw->last_number == UINT32_MAX ? -ENOSPC : 0;
 }
 
 static int room_for_port(struct tvq_switch *sw)
@@ -51,6 +53,7 @@ struct tvq_port *tvq_port_add(struct tvq_switch *sw, const struct tvq_port_cfg *
 	p->addr = tvq_mac_int(cfg->mac);
 	p->mtu = cfg->mtu;
 	p->vlan_mode = TVQ_VLAN_OPEN;
+	p->burst = TVQ_SWITCH_BATCH;
 	p->link = true;
 	p->spoofchk = p->addr && !cfg->no_spoofchk;
 	p->learns = !p->spoofchk;
@@ -173,6 +176,8 @@ unsigned int tvq_port_may_send(struct tvq_port *p, unsigned int n)
 {
 	if (__builtin_expect(!p->link, 0))
 		return 0;
+	if (n > p->burst)
+		n = p->burst;
 	if (__builtin_expect(p->rate != NULL, 0))
 		return tvq_rate_may_send(p, n);
 	return n;

@@ -5,8 +5,9 @@
  * `at` is the time at which all that was sent would have gone out at the rate. What was not used of
  * BURST_NS is kept, so that a port may send while at < now + BURST_NS: after a pause 10 ms of its
  * rate go at once. How long the next frame is is known when it is there, so a port may send as long
- * as something is left, and what it takes too much lengthens the pause that follows; how many
- * frames it may send at once is reckoned by the average of those before.
+ * as something is left, and what it takes too much lengthens the pause that follows. How many
+ * frames it may send at once is reckoned by the average of those before, or by its MTU where that
+ * is more: only a batch of GSO frames behind shorter ones can take much more than was there.
  *
  * Bits are those of the frame: addresses, tag, EtherType and payload, as in the statistics.
  */
@@ -16,7 +17,6 @@
 #define BURST_NS 10000000ULL
 #define WAKE_NS	 1000000ULL	     /* of a burst: that much has to be there before it goes on */
 #define RATE_MAX 1000000000000000ULL /* keeps products of it within 64 bits */
-#define AVG_INIT 1514		     /* bytes */
 
 struct tvq_rate {
 	struct tvq_port_rate limit;
@@ -65,7 +65,6 @@ int tvq_port_set_rate(struct tvq_port *p, const struct tvq_port_rate *rate)
 		if (!r)
 			return -ENOMEM;
 		r->port = p;
-		r->avg = AVG_INIT;
 		r->timer.fn = resume;
 		p->rate = r;
 	}
@@ -124,10 +123,12 @@ static unsigned int room(uint64_t at, uint64_t now, uint64_t count, uint64_t rat
 unsigned int tvq_rate_may_send(struct tvq_port *p, unsigned int n)
 {
 	struct tvq_rate *r = p->rate;
-	uint64_t late;
+	uint64_t late, bytes = TVQ_ETH_HLEN + p->mtu;
 
 	r->now = p->sw->os->now();
-	n = room(r->bits_at, r->now, r->avg * 8, r->limit.bits, n);
+	if (r->avg > bytes)
+		bytes = r->avg;
+	n = room(r->bits_at, r->now, bytes * 8, r->limit.bits, n);
 	if (n)
 		n = room(r->packets_at, r->now, 1, r->limit.packets, n);
 	if (n || r->timer.slot)

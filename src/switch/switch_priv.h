@@ -34,6 +34,7 @@ struct tvq_port {
 	uint16_t pvid; /* of the mode */
 	uint8_t vlan_mode;
 	uint8_t head, tail; /* of a batch on its way: see forward.c */
+	uint8_t burst;	    /* frames that it may send at once: see flood_cost() */
 	bool link;
 	bool learns;   /* addresses are learned here: an uplink, or no source check */
 	bool in_batch; /* head and tail are valid */

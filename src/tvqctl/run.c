@@ -21,8 +21,8 @@ static void merge(struct json_object *to, struct json_object *from)
 			continue;
 		}
 		for (size_t i = 0; i < json_object_array_length(value); i++)
-			json_object_array_add(
-				there, json_object_get(json_object_array_get_idx(value, i)));
+			json_object_array_add(there,
+					      json_object_get(json_object_array_get_idx(value, i)));
 	}
 }
 

@@ -362,10 +362,20 @@ static bool is_key(const struct ctl_command *cmd, const char *word)
 	return false;
 }
 
+static bool has_flags(const struct ctl_command *cmd)
+{
+	for (size_t i = 0; i < CTL_ARGS && cmd->args[i].key; i++) {
+		if (cmd->args[i].value == CTL_FLAG)
+			return true;
+	}
+	return false;
+}
+
 /*
  * A name may stand first by itself, or be an argument as others, "name NAME". All words are pairs in
  * the second case, so an even number of them tells; but where the second word is a key, and that is
- * not a value, the last one lacks its value. Who calls something "name" says "name name".
+ * not a value, the last one lacks its value. Who calls something "name" says "name name". With
+ * arguments that stand alone nothing tells: then it is first.
  */
 static bool name_is_first(const struct ctl_command *cmd, int argc, char **argv)
 {
@@ -375,7 +385,7 @@ static bool name_is_first(const struct ctl_command *cmd, int argc, char **argv)
 		return true;
 	if (!strcmp(argv[0], "name"))
 		return false;
-	return argc % 2 || is_key(cmd, argv[1]);
+	return argc % 2 || is_key(cmd, argv[1]) || has_flags(cmd);
 }
 
 struct json_object *ctl_args(const struct ctl_command *cmd, int argc, char **argv, char *err)

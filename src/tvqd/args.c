@@ -319,4 +319,3 @@ int tvqd_arg_parse(struct tvqd_args *a, enum tvqd_key key, struct json_object *v
 		a->have |= 1ull << key;
 	return ret;
 }
-

@@ -59,7 +59,7 @@ int tvqd_class_check_features(const struct tvqd_class *class, const struct tvqd_
 		snprintf(err, TVQD_ERR_LEN,
 			 "features 0x%llx: mgmt0 cannot offer 0x%llx; a %s device has 0x%llx",
 			 (ull)f, (ull)(f & ~class->info.features), class->name,
-			 (ull)class->info.features);
+			 (ull) class->info.features);
 		return -EINVAL;
 	}
 	if ((f & REQUIRED_FEATURES) != REQUIRED_FEATURES) {

@@ -16,10 +16,7 @@
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 static const struct tvqd_need needs[] = {
-	{ .key = TVQD_READONLY,
-	  .bit = VIRTIO_BLK_F_RO,
-	  .feature = "RO",
-	  .what = "readonly on" },
+	{ .key = TVQD_READONLY, .bit = VIRTIO_BLK_F_RO, .feature = "RO", .what = "readonly on" },
 	{ .key = TVQD_NUM_QUEUES,
 	  .above = 1,
 	  .bit = VIRTIO_BLK_F_MQ,
@@ -33,7 +30,8 @@ static int blk_check(const struct tvqd_class *class, const struct tvqd_args *arg
 	uint64_t n = tvqd_num(args, TVQD_NUM_QUEUES), blk_size = tvqd_num(args, TVQD_BLK_SIZE);
 
 	if (n > class->info.max_vqs) {
-		snprintf(err, TVQD_ERR_LEN, "num_queues %llu: a block device of mgmt0 has at most %u",
+		snprintf(err, TVQD_ERR_LEN,
+			 "num_queues %llu: a block device of mgmt0 has at most %u",
 			 (unsigned long long)n, class->info.max_vqs);
 		return -EINVAL;
 	}
@@ -51,9 +49,8 @@ static uint32_t blk_fill(struct tvqd_dev *dev, const struct tvqd_args *args,
 	struct virtio_transportq_blk_config *c = &config->blk;
 	const char *volume = tvqd_str(args, TVQD_VOLUME);
 
-	dev->num_asked = tvqd_has(args, TVQD_NUM_QUEUES)
-				 ? (uint16_t)tvqd_num(args, TVQD_NUM_QUEUES)
-				 : 1;
+	dev->num_asked = tvqd_has(args, TVQD_NUM_QUEUES) ? (uint16_t)tvqd_num(args, TVQD_NUM_QUEUES)
+							 : 1;
 	*c = (struct virtio_transportq_blk_config){
 		.capacity = htole64(tvqd_num(args, TVQD_CAPACITY) / TVQ_SECTOR_SIZE),
 		.blk_size = htole32((uint32_t)tvqd_num(args, TVQD_BLK_SIZE)),

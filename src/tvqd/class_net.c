@@ -18,8 +18,14 @@
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Not in Debian 12's headers. */
-enum { F_GUEST_USO4 = 54, F_GUEST_USO6 = 55, F_HOST_USO = 56,
-       F_GUEST_HDRLEN = 59, F_DEVICE_STATS = 50, F_VQ_NOTF_COAL = 52 };
+enum {
+	F_GUEST_USO4 = 54,
+	F_GUEST_USO6 = 55,
+	F_HOST_USO = 56,
+	F_GUEST_HDRLEN = 59,
+	F_DEVICE_STATS = 50,
+	F_VQ_NOTF_COAL = 52
+};
 
 static bool has(uint64_t features, unsigned int bit)
 {
@@ -71,8 +77,7 @@ static uint16_t net_pairs(uint64_t features, uint16_t num_asked)
 
 static uint16_t net_num_queues(uint64_t features, uint16_t num_asked)
 {
-	return (uint16_t)(2 * net_pairs(features, num_asked) +
-			  has(features, VIRTIO_NET_F_CTRL_VQ));
+	return (uint16_t)(2 * net_pairs(features, num_asked) + has(features, VIRTIO_NET_F_CTRL_VQ));
 }
 
 #define FIELD(name, member, feature)                                                               \
@@ -107,10 +112,7 @@ static void net_show_config(struct json_object *o, const uint8_t *config, uint64
 	/* Megabits a second; all ones: unknown. */
 	if (le32toh(c.speed) <= INT32_MAX)
 		tvqd_add_num(o, "speed", le32toh(c.speed));
-	tvqd_add_str(o, "duplex",
-		     c.duplex == 0   ? "half"
-		     : c.duplex == 1 ? "full"
-				     : "unknown");
+	tvqd_add_str(o, "duplex", c.duplex == 0 ? "half" : c.duplex == 1 ? "full" : "unknown");
 }
 
 static void net_show_queue(struct json_object *o, uint64_t features, uint16_t num_asked,
@@ -170,8 +172,7 @@ static const char *net_feature_name(unsigned int bit)
 }
 
 const struct tvqd_class_ops tvqd_class_net = {
-	.args = TVQD_BIT(MAC) | TVQD_BIT(MTU) | TVQD_BIT(MAX_VQP) | TVQD_BIT(VLAN) |
-		TVQD_BIT(RATE),
+	.args = TVQD_BIT(MAC) | TVQD_BIT(MTU) | TVQD_BIT(MAX_VQP) | TVQD_BIT(VLAN) | TVQD_BIT(RATE),
 	.needs = needs,
 	.n_needs = ARRAY_SIZE(needs),
 	.config_bytes = sizeof(struct virtio_net_config),

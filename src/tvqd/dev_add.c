@@ -360,8 +360,7 @@ static int check_change(struct tvqd *d, const struct tvqd_args *args, struct tvq
 		return 0;
 	snprintf(err, TVQD_ERR_LEN,
 		 "%s: the ports' rules are those of the tvqd that serves %s at %s: dev set there",
-		 tvqd_key_name((enum tvqd_key)__builtin_ctzll(c->have)), TVQD_MGMT0,
-		 d->cfg.socket);
+		 tvqd_key_name((enum tvqd_key)__builtin_ctzll(c->have)), TVQD_MGMT0, d->cfg.socket);
 	return -EOPNOTSUPP;
 }
 

@@ -23,14 +23,14 @@ struct tvqd_class;
 enum tvqd_dev_state { TVQD_DEV_ADDING, TVQD_DEV_LIVE, TVQD_DEV_DELETING };
 
 struct tvqd_dev {
-	struct tvqd_dev *next; /* of the same hash */
+	struct tvqd_dev *next;	  /* of the same hash */
 	struct tvqd_dev *next_id; /* of the same hash of device_id */
 	uint32_t hash;
 	uint32_t slot;
 	uint64_t device_id; /* from CREATE, by tvqd_devices_set_id(); 0: none yet */
 	struct tvqd *d;
 	const struct tvqd_class *class;
-	uint32_t asid; /* a space of its own */
+	uint32_t asid;	    /* a space of its own */
 	uint16_t num_asked; /* request queues or pairs, by dev add */
 	uint16_t num_queues, max_queue_size;
 	uint8_t state;
@@ -47,9 +47,9 @@ struct tvqd_dev {
 struct tvqd_devices {
 	struct tvqd_dev **bucket;
 	struct tvqd_dev **by_id; /* likewise, of those that have one */
-	struct tvqd_dev **slot; /* NULL: free */
-	uint32_t *free_slot;	/* a stack */
-	uint32_t n_buckets;	/* a power of two */
+	struct tvqd_dev **slot;	 /* NULL: free */
+	uint32_t *free_slot;	 /* a stack */
+	uint32_t n_buckets;	 /* a power of two */
 	uint32_t n_slots, cap_slots, n_free;
 	uint32_t n;
 	uint32_t presented;

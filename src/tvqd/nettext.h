@@ -11,8 +11,8 @@
 
 #include <tvq/switch.h>
 
-#define TVQD_MAC_LEN   18 /* "52:54:00:12:34:56" and NUL */
-#define TVQD_VLANS_LEN 16384 /* "1000-1001," for every third number is the longest */
+#define TVQD_MAC_LEN   18		/* "52:54:00:12:34:56" and NUL */
+#define TVQD_VLANS_LEN 16384		/* "1000-1001," for every third number is the longest */
 #define TVQD_RATE_MAX  1000000000000ull /* bits a second: 1 tbit */
 
 /* Six bytes in hexadecimal, between colons. -EINVAL: something else. */

@@ -238,7 +238,7 @@ static int parse_pci_id(struct tvqd_cfg *cfg, const char *s)
 		return -EINVAL;
 	errno = 0;
 	id = strtoul(s, &end, 16);
-	if (errno || *end || 
+	if (errno || *end ||
 	    (id != 0x1040 + TVQ_TYPE_BLK && id != 0x1040 + TVQ_TYPE_NET &&
 	     (id < 0x10f0 || id > 0x10ff)))
 		return -EINVAL;
@@ -377,8 +377,8 @@ static enum tvqd_action default_control(struct tvqd_cfg *cfg)
 #define GIVEN(name) (1u << (OPT_##name - OPT_CONTROL))
 
 /* What the owner of the device is told, and its driver. */
-#define OWNERS	(GIVEN(WORKERS) | GIVEN(MAX_DEVICES) | GIVEN(MAX_VQS) | GIVEN(QUEUE_SIZE) | \
-	 GIVEN(TYPE))
+#define OWNERS                                                                                     \
+	(GIVEN(WORKERS) | GIVEN(MAX_DEVICES) | GIVEN(MAX_VQS) | GIVEN(QUEUE_SIZE) | GIVEN(TYPE))
 #define DRIVERS GIVEN(TRANSPORTQ)
 
 static enum tvqd_action check_together(struct tvqd_cfg *cfg, unsigned int given)

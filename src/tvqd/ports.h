@@ -50,10 +50,10 @@ struct tvqd_ports {
 
 /* Who has a port. */
 struct tvqd_target {
-	struct tvq_port *port;	/* for an op that is posted now; NULL: it has none */
-	struct tvqd_port *own;	/* NULL: a device's */
-	uint64_t device_id;	/* 0: mgmt0 itself */
-	bool network;		/* or one of our own */
+	struct tvq_port *port; /* for an op that is posted now; NULL: it has none */
+	struct tvqd_port *own; /* NULL: a device's */
+	uint64_t device_id;    /* 0: mgmt0 itself */
+	bool network;	       /* or one of our own */
 };
 
 /* -ENOENT, -EBUSY and a sentence in err (TVQD_ERR_LEN). A target without port is no error. */
@@ -77,7 +77,7 @@ struct tvqd_port *tvqd_port_by_name(const struct tvqd *d, const char *name);
 
 /* What dev add, dev set and uplink add change at a port. */
 struct tvqd_port_change {
-	uint64_t have; /* TVQD_BIT() of what below is meant */
+	uint64_t have;		   /* TVQD_BIT() of what below is meant */
 	struct tvq_port_vlan vlan; /* VLAN or TRUNK */
 	struct tvq_port_rate rate; /* bits: RATE; packets: PPS */
 	bool spoofchk;		   /* SPOOFCHK */

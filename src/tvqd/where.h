@@ -42,8 +42,8 @@ struct tvqd_where {
 	 * The driver's: a sentence on why CREATE may have been refused for dev add with these
 	 * arguments. -EINVAL: that is why; -EIO: nothing in the arguments explains it.
 	 */
-	int (*explain)(struct tvqd *d, const struct tvqd_class *class,
-		       const struct tvqd_args *args, char *err);
+	int (*explain)(struct tvqd *d, const struct tvqd_class *class, const struct tvqd_args *args,
+		       char *err);
 	/* Optional: what mgmtdev show says of the way to the device. */
 	void (*show)(const struct tvqd *d, struct json_object *mgmtdev);
 	/* dev show of one who has names, or of one who has not. */

@@ -94,6 +94,7 @@ struct net_queue {
 	uint8_t can;	  /* TVQ_CAN_*: offloads that this receiver takes */
 	bool mrg, report; /* MRG_RXBUF, HASH_REPORT */
 	bool dirty;	  /* used buffers wait for flush() */
+	bool large;	  /* what it sent last were many bytes: fewer frames at once */
 };
 
 /* State that the device owes the worker: one op at a time carries it there. */
@@ -159,10 +160,31 @@ static inline bool net_mac_zero(const uint8_t mac[6])
 	return !(mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]);
 }
 
+/* Several pairs; max_virtqueue_pairs is there. */
+#define NET_F_MULTI (TVQ_BIT(NET_F_MQ) | TVQ_BIT(NET_F_RSS))
+
+static inline const struct virtio_transportq_net_config *net_asked(const struct tvq_type_cfg *cfg)
+{
+	return (const void *)cfg->dev_config;
+}
+
+/* A device has 2N + 1 slots, with or without a control queue, and the transportq's. */
+static inline uint16_t net_max_pairs(const struct tvq_device *dev)
+{
+	return (uint16_t)((dev->n_vqs - 1) / 2);
+}
+
 extern const struct tvq_vq_ops net_rx_ops, net_tx_ops, net_ctrl_ops;
 extern const struct tvq_port_ops net_port_ops;
 
-/* ---- net_config.c: control executor ---- */
+/* ---- net_life.c: control executor; the first ones as struct tvq_type has them ---- */
+void net_create(struct tvq_device *dev, const struct tvq_type_cfg *cfg,
+		void (*done)(struct tvq_device *dev, int err));
+void net_destroy(struct tvq_device *dev);
+void net_reset(struct tvq_device *dev);
+struct tvq_port *net_port(const struct tvq_device *dev);
+int net_set_link(struct tvq_device *dev, bool up);
+int net_announce(struct tvq_device *dev);
 /* Brings net->link, ->ctrl and a due reset to the worker. Commands wait while net->sync.busy. */
 void net_sync(struct net *net);
 /* The port has that address now: the configuration follows (TQ-075). */

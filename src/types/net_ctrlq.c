@@ -210,10 +210,9 @@ static unsigned int net_ctrl_work(struct tvq_vq *vq)
 	struct net_ctrlq *cq = vq->type_data;
 	struct tvq_chain *chain = &cq->chain;
 
-	if (cq->busy || cq->net->sync.busy) {
-		vq->starved = true;
+	vq->starved = cq->busy || cq->net->sync.busy;
+	if (vq->starved)
 		return 0;
-	}
 	if (!tvq_ring_has_work(&vq->ring) || !tvq_vq_take(vq, &chain, 1))
 		return 0;
 	/* Without room for the answer it is not executed. */

@@ -10,6 +10,9 @@
 #include "types/net.h"
 #include "types/net_frame.h"
 
+#define BATCH_LARGE 8 /* after a turn that moved more than TURN_BYTES */
+#define TURN_BYTES  (256u << 10)
+
 /* Where the driver has several pairs, a flow is received on the pair that it is sent on. */
 static void remember_flows(struct net_queue *q, struct tvq_frame *const *f, unsigned int n)
 {
@@ -73,6 +76,7 @@ static unsigned int send_bufs(struct net_queue *q, unsigned int n)
 	for (unsigned int i = 0; i < got; i++)
 		bytes += s->buf[i].len;
 	tvq_vq_count(&vq->stats, TVQ_STAT_BYTES_READ, bytes);
+	q->large = bytes > TURN_BYTES;
 	forward(q, m);
 	if (__builtin_expect(m != got, 0))
 		count_drops(q, drops, got - m);
@@ -96,6 +100,7 @@ static unsigned int send_chains(struct net_queue *q, unsigned int n)
 	for (unsigned int i = 0; i < got; i++)
 		bytes += s->tx_chain[i].out_len;
 	tvq_vq_count(&vq->stats, TVQ_STAT_BYTES_READ, bytes);
+	q->large = bytes > TURN_BYTES;
 	forward(q, m);
 	if (__builtin_expect(m != got, 0))
 		count_drops(q, drops, got - m);
@@ -112,11 +117,10 @@ static unsigned int net_tx_work(struct tvq_vq *vq)
 
 	if (!tvq_ring_has_work(&vq->ring))
 		return 0;
-	n = tvq_port_may_send(net->port, TVQ_SWITCH_BATCH);
-	if (__builtin_expect(!n, 0)) {
-		vq->starved = true;
+	n = tvq_port_may_send(net->port, q->large ? BATCH_LARGE : TVQ_SWITCH_BATCH);
+	vq->starved = !n;
+	if (__builtin_expect(!n, 0))
 		return 0;
-	}
 	got = send_bufs(q, n);
 	if (!got)
 		got = send_chains(q, n);

@@ -24,7 +24,9 @@
 
 #define LENGTH	 4
 #define IN_SIZE	 (256u << 10)
-#define OUT_SIZE (256u << 10) /* a power of two */
+/* A power of two; about the window of a TCP connection, so that a fast one does not lose frames to
+ * a peer that is slow for a moment. */
+#define OUT_SIZE (1u << 20)
 
 _Static_assert(IN_SIZE >= 2 * (LENGTH + UPLINK_FRAME_MAX), "reading goes on beside half a frame");
 
@@ -184,6 +186,9 @@ static void stream_write(struct tvq_uplink *u)
 			return;
 		}
 	}
+	/* So that no more of its memory is touched than was ever needed. */
+	if (u->out_end == u->out_start)
+		u->out_start = u->out_end = 0;
 }
 
 static void put(struct tvq_uplink *u, const void *data, size_t len)

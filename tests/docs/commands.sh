@@ -4,8 +4,9 @@
 # The commands that README.md and the how-to guides show can be typed as they stand there, in that
 # order, and say what they are said to say: commands.sh BUILD
 #
-# Those for QEMU and those in a guest are left to the system tests, make's to check.sh. Files and
-# sockets are in a folder of the test's own instead of /tmp and /srv, and so is the control socket.
+# Those for QEMU, those in a guest, and those that set up a network around it are left to the system
+# tests, make's to check.sh. Files and sockets are in a folder of the test's own instead of /tmp and
+# /srv, and so is the control socket; tap devices are in a network of the test's own.
 set -eu
 
 build=$(cd "${1:?usage: commands.sh BUILD}" && pwd)
@@ -27,9 +28,18 @@ stop() {
 	daemon=''
 }
 
+# Where that is not allowed, what makes a tap device is left out.
+if [ -c /dev/net/tun ] && unshare -rn true 2>/dev/null; then
+	own_network='unshare -rn' taps=yes
+else
+	own_network='' taps=''
+	echo "no network namespace: tap devices are left out"
+fi
+
 start() {
 	stop
-	tvqd "$@" 2>"$tmp/log" &
+	# shellcheck disable=SC2086
+	$own_network tvqd "$@" 2>"$tmp/log" &
 	daemon=$!
 	for _ in {1..100}; do
 		! grep -q '^tvqd: ready' "$tmp/log" || return 0
@@ -57,6 +67,8 @@ shown() {
 	tr '\n' ' ' <"$1" | tr '`' '\n' | tr -s ' ' | sed -n '/ [A-Z]*$/d; /^tvqctl ./p'
 }
 
+run() { bash -c "$(here "$2")" >"$tmp/said" 2>&1 </dev/null || fail "$1" "$2"; }
+
 try() {
 	local file=$1 line=$2
 	case $line in
@@ -64,10 +76,11 @@ try() {
 	'tvqd --serve '*' &' | 'build/bin/tvqd --serve '*' &')
 		read -r -a words <<<"$(here "$line")"
 		start "${words[@]:1:${#words[@]}-2}" ;;
-	qemu-system* | vdpa* | make* | kill* | ' '*'# '*) return 0 ;;
+	qemu-system* | vdpa* | make* | kill* | ip\ * | ping* | passt* | tcpdump* | ' '*'# '*)
+		return 0 ;;
+	*\ tap\ * | *\ lan) [ -z "$taps" ] || run "$file" "$line" ;;
 	*trace) timeout 1 tvqctl trace >"$tmp/said" 2>&1 || [ $? = 124 ] || fail "$file" "$line" ;;
-	*tvqctl\ * | truncate\ * | mkfs*)
-		bash -c "$(here "$line")" >"$tmp/said" 2>&1 </dev/null || fail "$file" "$line" ;;
+	*tvqctl\ * | truncate\ * | mkfs*) run "$file" "$line" ;;
 	*:\ *) grep -qxF "$(here "$line")" "$tmp/said" || fail "$file" "is not said: $line" ;;
 	*) : >"$tmp/said"; fail "$file" "this test does not know what to do with: $line" ;;
 	esac

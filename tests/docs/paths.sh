@@ -6,7 +6,8 @@
 set -eu
 cd "$(dirname "$0")/../.."
 
-documents=(README.md CONTRIBUTING.md docs/design.md docs/howto-vm-disks.md docs/howto-guest.md)
+documents=(README.md CONTRIBUTING.md docs/design.md docs/howto-vm-disks.md
+	docs/howto-network.md docs/howto-guest.md)
 seen=0 failed=0
 
 # fact WHAT COMMAND...: the command succeeds if it is there.

@@ -5,12 +5,15 @@
  *
  * The input is what two clients send. A byte of control, then a chunk: bit 7 says which client, bit
  * 6 that it hangs up afterwards, bit 5 that the daemon has its turns before what follows, bits 0-4
- * that many times 16 bytes. Afterwards every device and volume is deleted again over a third
- * connection, so that each input finds the same daemon; and the daemon still has to answer there.
+ * that many times 16 bytes. Afterwards every device, volume, uplink and port is deleted again over
+ * a third connection, and every file, so that each input finds the same daemon; and the daemon still
+ * has to answer there.
  *
- * Requests can name files, and the fuzzer may run as root: an input whose clients send a slash that
- * is not part of FILES, or a backslash that could spell one, is left out.
+ * Requests can name files and network devices, and the fuzzer may run as root: an input whose
+ * clients send a slash that is not part of FILES, or a backslash that could spell one, is left out,
+ * and so is one with the word for a network device.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -66,9 +69,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
+/* Until nothing is left to do; a source of frames never ends. */
 static void turns(void)
 {
-	for (unsigned int idle = 0; idle < 4;)
+	for (unsigned int idle = 0, n = 0; idle < 4 && n < 1000; n++)
 		idle = tvq_loop_turn(d->loop, false) ? 0 : idle + 1;
 }
 
@@ -113,12 +117,22 @@ static struct json_object *ask(int fd, const char *line)
 	return json_tokener_parse(buf);
 }
 
-/* Deletes all that a listing shows. */
+static bool is_measure(struct json_object *port)
+{
+	struct json_object *kind;
+
+	if (!json_object_object_get_ex(port, "kind", &kind))
+		abort();
+	return !strcmp(json_object_get_string(kind), "sink") ||
+	       !strcmp(json_object_get_string(kind), "source");
+}
+
+/* Deletes all that a listing shows; of the switch those that were made to measure with. */
 static bool delete_all(int fd, const char *object)
 {
-	char line[256];
+	bool some = false, ports = !strcmp(object, "switch");
 	struct json_object *answer, *ok, *list;
-	bool some = false;
+	char line[256];
 
 	snprintf(line, sizeof(line), "{\"cmd\":\"%s show\"}\n", object);
 	answer = ask(fd, line);
@@ -127,12 +141,11 @@ static bool delete_all(int fd, const char *object)
 		abort();
 	json_object_object_foreach(list, name, value)
 	{
-		(void)value;
-		if (!strcmp(name, "ram"))
+		if (!strcmp(name, "ram") || (ports && !is_measure(value)))
 			continue;
 		some = true;
-		snprintf(line, sizeof(line), "{\"cmd\":\"%s del\",\"args\":{\"name\":\"%s\"}}\n",
-			 object, name);
+		snprintf(line, sizeof(line), "{\"cmd\":\"%s%s del\",\"args\":{\"name\":\"%s\"}}\n",
+			 object, ports ? " port" : "", name);
 		json_object_put(ask(fd, line));
 	}
 	json_object_put(answer);
@@ -152,6 +165,21 @@ static void restore_pool(void)
 		abort();
 }
 
+/* All but the image. */
+static void remove_files(void)
+{
+	DIR *dir = opendir(FILES);
+	struct dirent *e;
+
+	if (!dir)
+		abort();
+	while ((e = readdir(dir))) {
+		if (strcmp(e->d_name, "img") != 0 && e->d_name[0] != '.')
+			unlinkat(dirfd(dir), e->d_name, 0);
+	}
+	closedir(dir);
+}
+
 static void settle(int fd)
 {
 	unsigned int rounds = 0;
@@ -161,13 +189,19 @@ static void settle(int fd)
 	do {
 		some = delete_all(fd, "dev");
 		some |= delete_all(fd, "volume");
+		some |= delete_all(fd, "uplink");
+		some |= delete_all(fd, "switch");
 		turns();
-		if (++rounds == 100000)
+		/* Jobs on other threads: files are opened, and written to the end. */
+		if (++rounds > 100)
+			usleep(100);
+		if (rounds == 100000)
 			abort();
-	} while (some || tvqd_server_clients(d->server) > 1);
+	} while (some || tvqd_server_clients(d->server) > 1 || d->ports.first || d->ports.mirrors);
 	if (d->devices.n || d->devices.presented)
 		abort();
 	restore_pool();
+	remove_files();
 }
 
 /* One chunk of the input. */
@@ -199,7 +233,7 @@ static bool next_chunk(const uint8_t **data, size_t *size, struct chunk *c)
 
 static bool only_our_files(const char *s)
 {
-	if (strchr(s, '\\') || strstr(s, ".."))
+	if (strchr(s, '\\') || strstr(s, "..") || strstr(s, "tap"))
 		return false;
 	while ((s = strchr(s, '/'))) {
 		if (strncmp(s, FILES, strlen(FILES)))

@@ -45,6 +45,41 @@ static void take(struct space *s, struct held *h, unsigned int want, uint16_t ma
 	}
 }
 
+/* The fast way, where it takes any. The last ones go back. */
+static bool take_bufs(struct space *s, struct held *h, unsigned int want, bool write)
+{
+	struct tvq_buf b[SPACE_BATCH];
+	unsigned int slot[SPACE_BATCH], n = 0, i, k, got;
+
+	for (i = 0; i < SPACE_BATCH && n < want; i++) {
+		for (k = 0; k < h->n && h->at[k] != i; k++)
+			;
+		if (k == h->n)
+			slot[n++] = i;
+	}
+	got = tvq_ring_take_bufs(&s->ring, b, n, write);
+	if (got > n)
+		abort();
+	tvq_ring_untake_bufs(&s->ring, got / 4);
+	for (i = 0; i < got - got / 4; i++) {
+		struct tvq_chain *c = &s->chain[slot[i]];
+
+		*c = (struct tvq_chain){
+			.seg = s->seg[slot[i]], .id = b[i].id, .n_desc = 1, .max_seg = 1
+		};
+		c->seg[0] = (struct tvq_seg){ b[i].va, b[i].len };
+		c->n_out = !write;
+		c->n_in = write;
+		c->out_len = write ? 0 : b[i].len;
+		c->in_len = write ? b[i].len : 0;
+		if (!b[i].len)
+			abort();
+		space_touch(c);
+		h->at[h->n++] = slot[i];
+	}
+	return got;
+}
+
 static void use(struct space *s, struct held *h, unsigned int which)
 {
 	unsigned int at;
@@ -63,8 +98,11 @@ static void operate(struct space *s, struct held *h, uint8_t op, uint16_t max_se
 
 	switch (op & 7) {
 	case 0:
-	case 1:
 		take(s, h, op >> 3 & 7, max_seg);
+		break;
+	case 1:
+		if (!take_bufs(s, h, op >> 3 & 7, op & 0x40))
+			take(s, h, op >> 3 & 7, max_seg);
 		break;
 	case 2:
 	case 3:

@@ -4,8 +4,8 @@
 # A guest that owns a management device makes network devices with the vdpa tool; its own virtio_net
 # drives them, in namespaces: ping, TCP by iperf3, frames of 9000 bytes, VLANs, two pairs of queues.
 # What it sets by the control queue takes effect in the switch; vdpa shows configuration and
-# counters; the link goes down and up from the host. Arguments: the kernel; options of --serve;
-# iommu, for an emulated IOMMU in front.
+# counters; from the host the link goes down and up, and a device is asked to announce itself.
+# Arguments: the kernel; options of --serve; iommu, for an emulated IOMMU in front.
 #
 # run: trixie ,msi-page=on
 # long: bookworm ,vectors=4
@@ -18,7 +18,8 @@ serve "${2-}"
 # VERSION_1, ACCESS_PLATFORM, INDIRECT_DESC, EVENT_IDX; CSUM, GUEST_CSUM, MTU, MAC, the
 # four TSOs, MRG_RXBUF, STATUS, CTRL_VQ, CTRL_RX, CTRL_VLAN, MQ, CTRL_MAC_ADDR.
 split=0x330cf99ab
-boot --with ip --with ping --with iperf3 --with ethtool ${3:+--iommu} <<GUEST
+boot --timeout "$(slower 200)" --with ip --with ping --with iperf3 --with ethtool \
+	${3:+--iommu} <<GUEST
 load
 vdpa mgmtdev show \$net_manager
 add_net net1 mac 02:00:00:00:01:01 max_vqp 2 mtu 9000
@@ -114,25 +115,34 @@ vdpa dev config show net2 | grep "link down"
 echo "ready for the link to come up"
 within 60 link_is 1 && echo "the link is up"
 in_room one ping -q -c 2 -W 5 10.0.0.2 && echo "one reaches two again"
+# The driver is asked to, does so, and acknowledges by its control queue.
+before=\$(stat_of net1 4 used)
+acknowledged() { [ "\$(stat_of net1 4 used)" -gt "\$before" ]; }
+echo "ready to announce itself"
+within 60 acknowledged && echo "one announces itself"
+vdpa dev config show net1
 rmmod tvq_vdpa
 ip netns delete one
 ip netns delete two
 calm
 GUEST
 
-wait_console "the guest has changed two's address" '^ready for the link to go down' "$(slower 80)"
+wait_console "the guest has changed two's address" '^ready for the link to go down' "$(slower 180)"
 check_says "the switch knows it" '02:00:00:00:01:22' ctl switch show
 check_says "and one's" '02:00:00:00:01:01' ctl switch show
 check "the link is set down" ctl dev set 2 link down
 wait_console "the guest sees that" '^ready for the link to come up' 60
 check "the link is set up" ctl dev set 2 link up
+wait_console "two is reached again" '^ready to announce itself' 60
+check "one is asked to announce itself" ctl dev announce 1
 need_guest
 check_file "vdpa mgmtdev show names ours" '^auxiliary/tvq\.net\.0:' "$console"
 check_file "which makes network devices" 'supported_classes .*net' "$console"
 check_file "vdpa dev show has two pairs and the control queue" \
 	'^net1: type network .*mgmtdev auxiliary/tvq.net.0 .*max_vqs 5' "$console"
 check_file "config show has what was asked for" \
-	'^net1: mac 02:00:00:00:01:01 link up link_announce false max_vq_pairs 2 mtu 9000' "$console"
+	'^net1: mac 02:00:00:00:01:01 link up link_announce false max_vq_pairs 2 mtu 9000' \
+	"$console"
 check_file "config show has the new address" '^net2: mac 02:00:00:00:01:22 link up' "$console"
 check_file "and the link" '^net2: mac 02:00:00:00:01:22 link down' "$console"
 for fact in "one reaches two" "two reaches one" "frames of 9000 bytes pass" "a VLAN passes" \
@@ -143,7 +153,7 @@ for fact in "one reaches two" "two reaches one" "frames of 9000 bytes pass" "a V
 	"two pairs: the second pair is used" "one pair: the second pair is not used" \
 	"two pairs again: the second pair is used" "and the other way" \
 	"one reaches two at its new address" "the link is down" "nothing passes" "the link is up" \
-	"one reaches two again"; do
+	"one reaches two again" "one announces itself"; do
 	check_file "$fact" "^$fact" "$console"
 done
 check_file "vstats: a receive queue" '^net2: queue_type rx .*used [1-9]' "$console"

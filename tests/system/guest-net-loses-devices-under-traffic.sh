@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # Network devices of a guest go while they are up and frames pass: by `vdpa dev del`, by rmmod of
-# the driver, by taking the function from the driver; and because tvqd is killed, when they are quiet.
-# Each time the others go on or the guest goes on, and everything can be made again. vhost_vdpa does
-# not get a device. Argument: the kernel.
+# the driver, by taking the function from the driver; and because tvqd is killed, when they are
+# quiet. Each time the others go on or the guest goes on, and everything can be made again.
+# vhost_vdpa does not get a device. Argument: the kernel.
 #
 # run: trixie
 # long: bookworm

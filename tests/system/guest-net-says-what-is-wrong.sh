@@ -44,7 +44,7 @@ refused "a group's address" "Invalid argument" "mac 03:00:00:00:01:01 is a group
 refused "no VERSION_1" "Invalid argument" "device_features 0x20 lack 0x300000000" \
 	device_features 0x20
 refused "a bit that it does not have" "Invalid argument" \
-	"device_features 0x4300000000000000: 0x4000000000000000 cannot be had" \
+	"device_features 0x4000000300000000: 0x4000000000000000 cannot be had" \
 	device_features 0x4000000300000000
 refused "a bit that lacks another" "Invalid argument" \
 	"device_features 0x300000080: 0x80 in it needs one of 0x2" device_features 0x300000080
@@ -64,17 +64,19 @@ refused "more pairs than a device has" "Invalid argument" \
 add_net net1 mac 02:00:00:00:01:01 max_vqp 2 mtu 1400
 has_bit $net 22 && has_bit $net 5 && has_bit $net 3 && echo "words bring their bits"
 vdpa dev config show net1
-refused "a MAC that is in use" "Address already in use" "refused; is mac 02:00:00:00:01:01 in use?" \
-	mac 02:00:00:00:01:01
+refused "a MAC that is in use" "Address already in use" \
+	"refused; is mac 02:00:00:00:01:01 in use?" mac 02:00:00:00:01:01
 add_net net2 device_features 0x300000020
-has_bit $net 5 && ! has_bit $net 17 && ! has_bit $net 3 && echo "device_features are taken as they are"
+has_bit $net 5 && ! has_bit $net 17 && ! has_bit $net 3 &&
+	echo "device_features are taken as they are"
 vdpa dev show net2
 refused "more queues than there are" "No space left on device" \
 	"there is no room for a device with 7 queues" max_vqp 3
 add_net net3 max_vqp 1
 ! has_bit $net 22 && echo "one pair takes no bit"
 vdpa dev show net3
-refused "one device more" "No space left on device" "there is no room for a device with 3 queues"
+refused "one device more" "No space left on device" \
+	"there is no room for a device with 3 queues"
 del net3
 add_net net3 && echo "it can be made when one has gone"
 rmmod tvq_vdpa

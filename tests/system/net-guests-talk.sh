@@ -19,8 +19,12 @@ need_qemu "$other_qemu"
 keys() {
 	local packed=off
 	[ "$1" = split ] || packed=on
-	echo ",packed=$packed,queues=2,host_mtu=9000,reconnect=1"
+	echo ",packed=$packed,queues=2,host_mtu=9000,reconnect=1$(vectors "$2")"
 }
+
+# QEMU 7.2 without KVM crashes when vhost meets MSI-X: virtio-pci unmasks vectors by way of irqfds
+# that it has only with KVM.
+vectors() { [ "$1" != 7.2 ] || echo ,vectors=0; }
 
 start_net
 add_net one 1 mtu 9000 max_vqp 2
@@ -29,14 +33,14 @@ check "an uplink is added" ctl uplink add host tap tvqhost
 check "the host has an address there" inside_net ip addr add 192.168.7.100/24 dev tvqhost
 check "and is up" inside_net ip link set tvqhost up
 
-boot two 2 "$other_qemu" "$(keys "$other_format")" --smp 2 --timeout 150 <<'GUEST'
+boot two 2 "$other_qemu" "$(keys "$other_format" "$other_qemu")" --timeout 200 <<'GUEST'
 up 2
 echo "ring $(format)"
-socat TCP-LISTEN:7001,reuseaddr OPEN:/tmp/file,creat,wronly &
+socat -u TCP-LISTEN:7001,reuseaddr - | sha256sum >/tmp/sum &
 socat TCP-LISTEN:7002,reuseaddr,fork SYSTEM:'echo greetings from the guest' &
 agent
 GUEST
-boot one 1 "$qemu" "$(keys "$format")" --smp 2 --timeout 150 <<'GUEST'
+boot one 1 "$qemu" "$(keys "$format" "$qemu")" --timeout 200 <<'GUEST'
 up 1
 echo "ring $(format)"
 [ "$(cat /sys/class/net/eth0/mtu)" = 9000 ] && echo "the mtu is the device's"
@@ -65,26 +69,21 @@ ethtool -K eth0 tx on tso on gso on
 mtu 9000
 stream && echo "tcp passes with jumbo frames"
 
-dd if=/dev/urandom of=/tmp/file bs=1M count=100 2>/dev/null
-socat -u OPEN:/tmp/file TCP:$peer:7001
-whole() { [ "$(there sha256sum </dev/null /tmp/file)" = "$sum" ]; }
-sum=$(sha256sum /tmp/file)
+# Guests have no room for all of it at once.
+fill /tmp/file 20
+file() { cat /tmp/file /tmp/file /tmp/file /tmp/file /tmp/file; }
+[ "$(file | wc -c)" = 104857600 ]
+file | socat -u - TCP:$peer:7001
+sum=$(file | sha256sum)
+whole() { [ "$(there cat /tmp/sum)" = "$sum" ]; }
 within 20 whole && echo "100 MB arrive unchanged"
 rm /tmp/file
-there rm /tmp/file
 
 ethtool -l eth0 | grep -q 'Combined:.*2'
 ethtool -L eth0 combined 2
 there ethtool -L eth0 combined 2
-queue() { ethtool -S eth0 | awk -v name="$1:" '$1 == name { print $2 }'; }
-pairs() {
-	stream -P 4 >/dev/null
-	for name in rx1_packets tx1_packets rx_queue_1_packets tx_queue_1_packets; do
-		[ -z "$(queue $name)" ] || [ "$(queue $name)" -gt 0 ] || return 1
-	done
-	[ "$(queue rx1_packets)$(queue rx_queue_1_packets)" ]
-}
-within 30 pairs && echo "both queue pairs are used"
+stream -P 8 >/dev/null
+stream -P 8 -R >/dev/null
 ethtool -G eth0 rx 256 2>/dev/null || true
 reaches $peer && echo "the rings can be resized"
 
@@ -118,10 +117,17 @@ ping -c 5 -i 0.2 $net.100 >/dev/null && echo "it goes on alone"
 calm
 GUEST
 
+used() { # the queue has used buffers
+	ctl -j dev vstats show "$1" qidx "$2" | jq -e '[.. | numbers] | max > 10'
+}
+
 set_dev() { check "dev set $*" ctl dev set "$@"; }
 ready() { on one wait_console "$1" "^ready for $1" "${2-60}"; }
 
 ready "a link that goes down" 120
+for queue in 0 1 2 3; do
+	check "queue $queue of the device has been used" used one $queue
+done
 check_says "tcp from the host arrives" 'greetings from the guest' \
 	inside_net timeout 10 bash -c 'exec 3<>/dev/tcp/192.168.7.2/7002; cat <&3'
 check_says "the other's address is known" '02:00:00:00:00:02' ctl switch fdb show
@@ -143,7 +149,7 @@ on one wait_guest "the guest's script succeeds"
 facts one "ring $format" "the mtu is the device's" "it reaches the other" "the other reaches it" \
 	"jumbo frames pass" "tcp passes with offloads" "segments pass whole" \
 	"tcp passes without offloads" "frames are not above the mtu without offloads" \
-	"tcp passes with jumbo frames" "100 MB arrive unchanged" "both queue pairs are used" \
+	"tcp passes with jumbo frames" "100 MB arrive unchanged" \
 	"the rings can be resized" "it reaches the host" "the link is seen to go down" \
 	"the link is seen to come up" "frames pass again" "the vlan separates" \
 	"the vlan connects" "the vlan keeps the host out" "without it the host is reached" \

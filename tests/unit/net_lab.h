@@ -176,8 +176,7 @@ static inline void nl_ether(uint8_t *f, const uint8_t *to, const uint8_t *from, 
 #define NL_TYPE 0x88b5 /* local experiments */
 
 /* Header and frame into a slot; not sent. */
-static inline struct tvq_net_frame *nl_put(struct nl_dev *d,
-					   const struct virtio_net_hdr_v1 *hdr,
+static inline struct tvq_net_frame *nl_put(struct nl_dev *d, const struct virtio_net_hdr_v1 *hdr,
 					   const void *frame, uint32_t len)
 {
 	unsigned int i = d->next++ % NL_SLOTS;
@@ -204,8 +203,8 @@ static inline void nl_sent(struct nl_dev *d, uint16_t pair)
 	assert_false(tvq_net_broken(d->net));
 }
 
-static inline void nl_send_hdr(struct nl_dev *d, uint16_t pair,
-			       const struct virtio_net_hdr_v1 *hdr, const void *frame, uint32_t len)
+static inline void nl_send_hdr(struct nl_dev *d, uint16_t pair, const struct virtio_net_hdr_v1 *hdr,
+			       const void *frame, uint32_t len)
 {
 	struct tvq_net_frame *f = nl_put(d, hdr, frame, len);
 
@@ -352,6 +351,138 @@ static inline bool nl_tcp_right(const uint8_t *f, uint32_t len)
 		return false;
 	sum = nl_sum(sum, f + ip + (six ? 8 : 12), six ? 32 : 8);
 	return nl_sum(sum, f + l4, len - l4) == 0xffff;
+}
+
+/* ---- a device whose queues the test drives, in a space of its own ---- */
+
+struct nl_raw {
+	struct dl *l;
+	struct dl_mem mem;
+	struct dl_queue rx, tx;
+	uint64_t id;
+	uint8_t mac[6];
+};
+
+/* A piece of work in a ring. */
+struct nl_piece {
+	bool used;
+	uint32_t written;
+};
+
+/* Queues with their memory; not set up. */
+static inline void nl_raw_new(struct nl_raw *r, struct dl *l, const struct nl_variant *v,
+			      const uint8_t mac[6])
+{
+	struct virtio_transportq_net_config cfg = { .mtu = 0 };
+
+	*r = (struct nl_raw){ .l = l };
+	memcpy(cfg.mac, mac, 6);
+	memcpy(r->mac, mac, 6);
+	r->id = nl_create(l->client, 0, &cfg);
+	dl_mem_new(&r->mem, l, 8u << 20);
+	dl_queue_new(&r->rx, &r->mem, l->client, r->id, 0, 64, v->packed);
+	dl_queue_new(&r->tx, &r->mem, l->client, r->id, 1, 64, v->packed);
+}
+
+/* All that is offered but these. */
+static inline void nl_raw_start(struct nl_raw *r, uint64_t without)
+{
+	struct tvq_seq *s;
+
+	dl_negotiate(r->l->client, r->id, without | (r->rx.packed ? 0 : BIT(VIRTIO_F_RING_PACKED)));
+	s = tvq_seq_new(r->l->client, r->id);
+	tvq_seq_vq_asid_set(s, 0, r->mem.asid);
+	tvq_seq_vq_asid_set(s, 1, r->mem.asid);
+	dl_queue_program(&r->rx, s);
+	dl_queue_program(&r->tx, s);
+	tvq_seq_status_set(s, DL_DRIVER_OK);
+	assert_int_equal(tvq_seq_call(s), 0);
+}
+
+static inline struct tvq_port_info nl_raw_info(struct nl_raw *r)
+{
+	struct tvq_port_info info;
+
+	nl_on_port(r->l, r->id, nl_get_info, &info);
+	return info;
+}
+
+static inline void nl_raw_up(struct nl_raw *r, struct dl *l, const struct nl_variant *v,
+			     uint64_t without)
+{
+	static const uint8_t mac[6] = { 0x02, 0, 0, 0, 0xaa, 1 };
+
+	nl_raw_new(r, l, v, mac);
+	nl_raw_start(r, without);
+	(void)nl_raw_info(r); /* as in nl_drive() */
+}
+
+static inline void nl_raw_down(struct nl_raw *r)
+{
+	assert_int_equal(dl_destroy(r->l->client, r->id), 0);
+	dl_queue_free(&r->rx);
+	dl_queue_free(&r->tx);
+	dl_mem_free(&r->mem);
+}
+
+static inline unsigned int nl_raw_collect(struct dl_queue *q)
+{
+	struct nl_piece *p;
+	unsigned int n = 0;
+	uint32_t written;
+
+	while ((p = tvq_drv_ring_get(q->ring, &written))) {
+		assert_false(p->used);
+		p->used = true;
+		p->written = written;
+		n++;
+	}
+	assert_false(tvq_drv_ring_broken(q->ring));
+	return n;
+}
+
+static inline bool nl_raw_used(struct dl_queue *q, const struct nl_piece *p)
+{
+	nl_raw_collect(q);
+	return p->used;
+}
+
+static inline void nl_raw_add(struct dl_queue *q, const struct tvq_sg *sg, unsigned int n_out,
+			      unsigned int n_in, struct nl_piece *p)
+{
+	*p = (struct nl_piece){ .used = false };
+	assert_int_equal(tvq_drv_ring_add(q->ring, sg, n_out, n_in, p), 0);
+}
+
+/* One chain, waited for. */
+static inline uint32_t nl_raw_do(struct dl_queue *q, const struct tvq_sg *sg, unsigned int n_out,
+				 unsigned int n_in)
+{
+	static struct nl_piece p;
+
+	nl_raw_add(q, sg, n_out, n_in, &p);
+	dl_notify(q);
+	dl_until(q->mem->l, nl_raw_used(q, &p));
+	return p.written;
+}
+
+/* A receive buffer. */
+struct nl_buf {
+	struct nl_piece piece;
+	uint8_t *va;
+	uint64_t iova;
+	uint32_t len;
+};
+
+static inline void nl_buf_give(struct nl_raw *r, struct nl_buf *b, uint32_t len)
+{
+	struct tvq_sg sg;
+
+	if (!b->va)
+		b->va = dl_alloc(&r->mem, len, 64, &b->iova);
+	b->len = len;
+	sg = (struct tvq_sg){ b->iova, len };
+	nl_raw_add(&r->rx, &sg, 0, 1, &b->piece);
 }
 
 #endif

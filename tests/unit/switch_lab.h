@@ -70,7 +70,7 @@ struct sl_port {
 	struct sl_got *got;
 	unsigned int n_got, receives, flushes, feeds;
 	bool unflushed;
-	struct sl_port *del_in_feed;
+	struct sl_port *del_in_feed, *del_in_flush; /* these are deleted there */
 };
 
 struct sl_lab {
@@ -118,6 +118,11 @@ static void sl_flush(struct tvq_port *p)
 
 	t->flushes++;
 	t->unflushed = false;
+	if (t->del_in_flush) {
+		tvq_port_del(t->del_in_flush->port);
+		t->del_in_flush->port = NULL;
+		t->del_in_flush->unflushed = false;
+	}
 }
 
 static void sl_feed(struct tvq_port *p)
@@ -126,8 +131,8 @@ static void sl_feed(struct tvq_port *p)
 
 	t->feeds++;
 	if (t->del_in_feed) {
-		tvq_port_del(t->port);
-		t->port = NULL;
+		tvq_port_del(t->del_in_feed->port);
+		t->del_in_feed->port = NULL;
 	}
 }
 

@@ -190,26 +190,16 @@ static enum tvqd_action options(struct tvqd_cfg *cfg, const char *a, const char 
 static void options_are_taken_within_their_bounds_only(void **state)
 {
 	static const char *const wrong[][2] = {
-		{ "--workers", "65" },
-		{ "--workers", "1@" },
-		{ "--workers", "1@a" },
-		{ "--workers", "1@2-1" },
-		{ "--workers", "1@1," },
-		{ "--workers", "-1" },
-		{ "--workers", "" },
-		{ "--poll-us", "1000001" },
-		{ "--poll-us", "never" },
-		{ "--queue-size", "100" },
-		{ "--queue-size", "65536" },
-		{ "--queue-size", "0" },
-		{ "--max-devices", "0" },
-		{ "--max-vqs", "4294967296" },
-		{ "--transportq", "round" },
-		{ "--type", "network" },
-		{ "--log-level", "loud" },
-		{ "--control", "" },
-		{ "--unknown", NULL },
-		{ "word", NULL },
+		{ "--workers", "65" },	     { "--workers", "1@" },
+		{ "--workers", "1@a" },	     { "--workers", "1@2-1" },
+		{ "--workers", "1@1," },     { "--workers", "-1" },
+		{ "--workers", "" },	     { "--poll-us", "1000001" },
+		{ "--poll-us", "never" },    { "--queue-size", "100" },
+		{ "--queue-size", "65536" }, { "--queue-size", "0" },
+		{ "--max-devices", "0" },    { "--max-vqs", "4294967296" },
+		{ "--transportq", "round" }, { "--type", "network" },
+		{ "--log-level", "loud" },   { "--control", "" },
+		{ "--unknown", NULL },	     { "word", NULL },
 	};
 	struct tvqd_cfg cfg;
 
@@ -350,11 +340,8 @@ static void standard_pci_id_is_that_of_the_devices_type(void **state)
 static void options_of_the_other_daemon_are_refused(void **state)
 {
 	static const char *const owners[][2] = {
-		{ "--workers", "2" },
-		{ "--max-devices", "2" },
-		{ "--max-vqs", "2" },
-		{ "--queue-size", "2" },
-		{ "--type", "net" },
+		{ "--workers", "2" },	 { "--max-devices", "2" }, { "--max-vqs", "2" },
+		{ "--queue-size", "2" }, { "--type", "net" },
 	};
 	char *argv[] = { (char *)"tvqd",
 			 (char *)"--control=/x",

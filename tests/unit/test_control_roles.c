@@ -110,7 +110,8 @@ static void serving_daemon_shows_where_and_to_whom(void **state)
 	lab_ok(&ls->serving, "{\"cmd\":\"mgmtdev show\"}", "\"devices\":1,\"vqs\":1");
 	snprintf(out, sizeof(out), "\"managed\":\"%s\"", ls->socket);
 	lab_ok(&ls->managing, "{\"cmd\":\"mgmtdev show\"}", out);
-	lab_ok(&ls->managing, "{\"cmd\":\"mgmtdev show\"}", "\"supported_classes\":[\"net\",\"block\"]");
+	lab_ok(&ls->managing, "{\"cmd\":\"mgmtdev show\"}",
+	       "\"supported_classes\":[\"net\",\"block\"]");
 }
 
 static void what_the_client_drives_is_refused_by_the_serving_daemon(void **state)

@@ -80,11 +80,30 @@ static void rate_is_in_the_units_of_tc(void **state)
 		{ "1000000000000", 1000000000000 },
 	};
 	static const char *const wrong[] = {
-		"",	    "bit",	       "mbit",	 ".",	       ".mbit",	 "-1",
-		"+1",	    "1 mbit",	       "1mb",	 "1m",	       "1gbits", "1e6",
-		"0x10",	    "1.2.3mbit",       "1.5bit", "0.0001kbit", "2tbit",	 "1000000000001",
-		"nonesuch", "18446744073709551616", "99999999999999999999999bit",
-		"0.00000000000000000000001tbit", "1kkbit", "1ibit",
+		"",
+		"bit",
+		"mbit",
+		".",
+		".mbit",
+		"-1",
+		"+1",
+		"1 mbit",
+		"1mb",
+		"1m",
+		"1gbits",
+		"1e6",
+		"0x10",
+		"1.2.3mbit",
+		"1.5bit",
+		"0.0001kbit",
+		"2tbit",
+		"1000000000001",
+		"nonesuch",
+		"18446744073709551616",
+		"99999999999999999999999bit",
+		"0.00000000000000000000001tbit",
+		"1kkbit",
+		"1ibit",
 	};
 	uint64_t bits;
 
@@ -105,13 +124,19 @@ static void set_of_vlans_is_read_as_it_is_written(void **state)
 	static const struct {
 		const char *text, *again;
 	} right[] = {
-		{ "1", "1" },		      { "4094", "4094" },      { "2,10-20", "2,10-20" },
-		{ "1-4094", "1-4094" },	      { "10-20,2", "2,10-20" }, { "5,5-5,6", "5-6" },
+		{ "1", "1" },
+		{ "4094", "4094" },
+		{ "2,10-20", "2,10-20" },
+		{ "1-4094", "1-4094" },
+		{ "10-20,2", "2,10-20" },
+		{ "5,5-5,6", "5-6" },
 		{ "63,64,127-129", "63-64,127-129" },
 	};
-	static const char *const wrong[] = { "",   "0",	  "4095", "1,",	   ",1",  "1,,2", "2-1",
-					     "1-", "-1",  "1-2-3", "0-5", "4094-4095", "a",   "1;2",
-					     "1 ", "0x1", "none",  "99999999999999999999" };
+	static const char *const wrong[] = {
+		"",    "0",   "4095", "1,",    ",1",   "1,,2",
+		"2-1", "1-",  "-1",   "1-2-3", "0-5",  "4094-4095",
+		"a",   "1;2", "1 ",   "0x1",   "none", "99999999999999999999"
+	};
 	static char text[TVQD_VLANS_LEN];
 	uint64_t set[TVQ_VLANS / 64];
 
@@ -325,7 +350,7 @@ static void arguments_that_the_features_do_not_allow_are_refused(void **state)
 	/* Nine queues: four pairs and the control queue. */
 	check_refuses("net", ",\"max_vqp\":5", "max_vqp 5: a net device of mgmt0 has at most 4");
 	/* This management device has no such bit at all. */
-	check_refuses("block", ",\"readonly\":\"on\"", "readonly on needs RO, bit 5");
+	check_refuses("block", ",\"num_queues\":2", "num_queues above 1 needs MQ, bit 12");
 }
 
 /* virtio 5.1.2: the control queue follows the pairs, of which there is one without MQ. */

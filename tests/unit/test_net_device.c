@@ -54,33 +54,36 @@ static void offloads_pass_untouched_to_a_receiver_that_has_them(void **state)
 		uint8_t gso;
 		uint32_t payload;
 	} frames[] = {
-		{ false, 0, 100 },	{ true, 0, 1400 },	{ false, GSO4, 3000 },
-		{ false, GSO4, 65000 }, { true, GSO6, 65000 }, { true, GSO6, 1 },
+		{ false, 0, 100 },	     { true, 0, 1400 },	    { false, GSO4, 3000 },
+		{ false, GSO4, 65000 },	     { true, GSO6, 65000 }, { true, GSO6, 1 },
 		{ false, GSO4 | ECN, 9000 },
 	};
 	struct dl l;
 
 	(void)state;
-	for nl_each(v) {
-		up(&l, v, F(MAC) | F(MRG_RXBUF) | GUEST_OFFLOADS);
-		for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
-			struct virtio_net_hdr_v1 h =
-				tcp_hdr(frames[i].six, frames[i].gso, frames[i].gso ? 1400 : 0);
-			uint32_t len = nl_tcp(f, frames[i].six, b.mac, a.mac, frames[i].payload,
-					      (uint32_t)i);
+	for
+		nl_each(v)
+		{
+			up(&l, v, F(MAC) | F(MRG_RXBUF) | GUEST_OFFLOADS);
+			for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
+				struct virtio_net_hdr_v1 h = tcp_hdr(frames[i].six, frames[i].gso,
+								     frames[i].gso ? 1400 : 0);
+				uint32_t len = nl_tcp(f, frames[i].six, b.mac, a.mac,
+						      frames[i].payload, (uint32_t)i);
 
-			nl_send_hdr(&a, 0, &h, f, len);
-			nl_expect(&b, f, len);
-			assert_int_equal(b.got.hdr.hdr.flags, NEEDS_CSUM);
-			assert_int_equal(b.got.hdr.hdr.gso_type, frames[i].gso);
-			assert_int_equal(b.got.hdr.hdr.gso_size, h.gso_size);
-			assert_int_equal(b.got.hdr.hdr.csum_start, h.csum_start);
-			assert_int_equal(b.got.hdr.hdr.csum_offset, h.csum_offset);
-			/* Merged buffers of 2048 bytes. */
-			assert_int_equal(b.got.hdr.hdr.num_buffers, (NL_HDR + len + 2047) / 2048);
+				nl_send_hdr(&a, 0, &h, f, len);
+				nl_expect(&b, f, len);
+				assert_int_equal(b.got.hdr.hdr.flags, NEEDS_CSUM);
+				assert_int_equal(b.got.hdr.hdr.gso_type, frames[i].gso);
+				assert_int_equal(b.got.hdr.hdr.gso_size, h.gso_size);
+				assert_int_equal(b.got.hdr.hdr.csum_start, h.csum_start);
+				assert_int_equal(b.got.hdr.hdr.csum_offset, h.csum_offset);
+				/* Merged buffers of 2048 bytes. */
+				assert_int_equal(b.got.hdr.hdr.num_buffers,
+						 (NL_HDR + len + 2047) / 2048);
+			}
+			down(&l);
 		}
-		down(&l);
-	}
 }
 
 /* Segments come until all the payload has. */
@@ -120,17 +123,16 @@ static void receive_segments(bool six, uint32_t payload, uint32_t gso_size, bool
 static void what_the_receiver_lacks_is_done_for_it(void **state)
 {
 	static const uint64_t receivers[] = {
-		F(MAC) | F(MRG_RXBUF),
-		F(MAC),
-		F(MAC) | F(GUEST_CSUM) | F(MRG_RXBUF),
+		F(MAC) | F(MRG_RXBUF), F(MAC), F(MAC) | F(GUEST_CSUM) | F(MRG_RXBUF),
 		F(MAC) | F(MRG_RXBUF) | F(GUEST_CSUM) | F(GUEST_TSO6), /* tested with v4 */
 	};
 	static const uint32_t payloads[] = { 1, 1448, 1449, 14480, 63000, 65000 };
 	struct dl l;
 
 	(void)state;
-	for nl_each(v)
-		for (size_t r = 0; r < 4; r++) {
+	for
+		nl_each(v) for (size_t r = 0; r < 4; r++)
+		{
 			up(&l, v, receivers[r]);
 			for (size_t i = 0; i < 6; i++)
 				for (int six = 0; six < (r == 3 ? 1 : 2); six++) {
@@ -140,8 +142,8 @@ static void what_the_receiver_lacks_is_done_for_it(void **state)
 					nl_send_hdr(&a, 0, &h, f,
 						    nl_tcp(f, six, b.mac, a.mac, payloads[i],
 							   (uint32_t)i));
-					receive_segments(six, payloads[i], 1448 - 12 * (uint32_t)six,
-							 true);
+					receive_segments(six, payloads[i],
+							 1448 - 12 * (uint32_t)six, true);
 				}
 			nl_nothing_before(&a, &b, 1);
 			assert_int_equal(nl_drops(&b, TVQ_DROP_NO_BUFFER), 0);
@@ -156,24 +158,27 @@ static void a_partial_checksum_is_completed_for_a_receiver_without_it(void **sta
 	struct dl l;
 
 	(void)state;
-	for nl_each(v) {
-		up(&l, v, F(MAC) | F(MRG_RXBUF));
-		for (uint32_t payload = 1; payload < 1400; payload += 133) {
-			for (int six = 0; six < 2; six++) {
-				h = tcp_hdr(six, 0, 0);
-				len = nl_tcp(f, six, b.mac, a.mac, payload, payload);
-				nl_send_hdr(&a, 0, &h, f, len);
-				nl_receive(&b, 0);
-				assert_int_equal(b.got.hdr.hdr.flags, 0);
-				assert_int_equal(b.got.len, len);
-				assert_true(nl_tcp_right(b.got.data, len));
-				/* And nothing else has changed. */
-				memcpy(f + h.csum_start + 16, b.got.data + h.csum_start + 16, 2);
-				assert_memory_equal(b.got.data, f, len);
+	for
+		nl_each(v)
+		{
+			up(&l, v, F(MAC) | F(MRG_RXBUF));
+			for (uint32_t payload = 1; payload < 1400; payload += 133) {
+				for (int six = 0; six < 2; six++) {
+					h = tcp_hdr(six, 0, 0);
+					len = nl_tcp(f, six, b.mac, a.mac, payload, payload);
+					nl_send_hdr(&a, 0, &h, f, len);
+					nl_receive(&b, 0);
+					assert_int_equal(b.got.hdr.hdr.flags, 0);
+					assert_int_equal(b.got.len, len);
+					assert_true(nl_tcp_right(b.got.data, len));
+					/* And nothing else has changed. */
+					memcpy(f + h.csum_start + 16,
+					       b.got.data + h.csum_start + 16, 2);
+					assert_memory_equal(b.got.data, f, len);
+				}
 			}
+			down(&l);
 		}
-		down(&l);
-	}
 }
 
 /* One sender's frame, each receiver by what it can. */
@@ -183,21 +188,23 @@ static void each_receiver_of_a_broadcast_gets_what_it_can_take(void **state)
 	struct dl l;
 
 	(void)state;
-	for nl_each(v) {
-		uint32_t len;
+	for
+		nl_each(v)
+		{
+			uint32_t len;
 
-		up(&l, v, F(MAC) | F(MRG_RXBUF));
-		nl_dev_up(&c, &l, v, F(MAC) | F(MRG_RXBUF) | GUEST_OFFLOADS);
-		for (int i = 0; i < 5; i++) {
-			len = nl_tcp(f, false, nl_everybody, a.mac, 5000, 1);
-			nl_send_hdr(&a, 0, &h, f, len);
-			nl_expect(&c, f, len);
-			assert_int_equal(c.got.hdr.hdr.gso_type, GSO4);
-			receive_segments(false, 5000, 1000, true);
+			up(&l, v, F(MAC) | F(MRG_RXBUF));
+			nl_dev_up(&c, &l, v, F(MAC) | F(MRG_RXBUF) | GUEST_OFFLOADS);
+			for (int i = 0; i < 5; i++) {
+				len = nl_tcp(f, false, nl_everybody, a.mac, 5000, 1);
+				nl_send_hdr(&a, 0, &h, f, len);
+				nl_expect(&c, f, len);
+				assert_int_equal(c.got.hdr.hdr.gso_type, GSO4);
+				receive_segments(false, 5000, 1000, true);
+			}
+			nl_dev_down(&c);
+			down(&l);
 		}
-		nl_dev_down(&c);
-		down(&l);
-	}
 }
 
 /* What the header describes is not there: dropped where it would have to be done, passed on
@@ -208,36 +215,38 @@ static void a_frame_that_is_not_what_its_header_says_is_not_segmented(void **sta
 	struct dl l;
 
 	(void)state;
-	for nl_each(v) {
-		uint32_t len;
+	for
+		nl_each(v)
+		{
+			uint32_t len;
 
-		up(&l, v, F(MAC) | F(MRG_RXBUF));
-		for (int i = 0; i < 5; i++) {
-			len = nl_tcp(f, false, b.mac, a.mac, 5000, 1);
-			h = tcp_hdr(false, GSO4, 1000);
-			switch (i) {
-			case 0:
-				f[12] = 0x88; /* no IP */
-				break;
-			case 1:
-				f[14 + 9] = 17; /* UDP */
-				break;
-			case 2:
-				f[14] = 0x4f; /* the IP header ends behind csum_start */
-				break;
-			case 3:
-				f[34 + 12] = 0x40; /* a TCP header of 16 bytes */
-				break;
-			default:
-				f[14] = 0x65; /* version 6 */
-				break;
+			up(&l, v, F(MAC) | F(MRG_RXBUF));
+			for (int i = 0; i < 5; i++) {
+				len = nl_tcp(f, false, b.mac, a.mac, 5000, 1);
+				h = tcp_hdr(false, GSO4, 1000);
+				switch (i) {
+				case 0:
+					f[12] = 0x88; /* no IP */
+					break;
+				case 1:
+					f[14 + 9] = 17; /* UDP */
+					break;
+				case 2:
+					f[14] = 0x4f; /* the IP header ends behind csum_start */
+					break;
+				case 3:
+					f[34 + 12] = 0x40; /* a TCP header of 16 bytes */
+					break;
+				default:
+					f[14] = 0x65; /* version 6 */
+					break;
+				}
+				nl_send_hdr(&a, 0, &h, f, len);
+				nl_nothing_before(&a, &b, (uint32_t)i);
+				assert_int_equal(nl_drops(&b, TVQ_DROP_OFFLOAD), i + 1);
 			}
-			nl_send_hdr(&a, 0, &h, f, len);
-			nl_nothing_before(&a, &b, (uint32_t)i);
-			assert_int_equal(nl_drops(&b, TVQ_DROP_OFFLOAD), i + 1);
+			down(&l);
 		}
-		down(&l);
-	}
 }
 
 /* ---- buffers ---- */
@@ -247,27 +256,30 @@ static void without_mrg_rxbuf_a_frame_is_in_one_buffer(void **state)
 	struct dl l;
 
 	(void)state;
-	for nl_each(v) {
-		struct tvq_net_cfg cfg = {
-			.packed = v->packed, .features = F(MAC), .buffer_size = 512, .queue_size = 16
-		};
-		struct virtio_net_hdr_v1 lie = { .num_buffers = 77 };
+	for
+		nl_each(v)
+		{
+			struct tvq_net_cfg cfg = { .packed = v->packed,
+						   .features = F(MAC),
+						   .buffer_size = 512,
+						   .queue_size = 16 };
+			struct virtio_net_hdr_v1 lie = { .num_buffers = 77 };
 
-		dl_up(&l, v->workers, NULL);
-		nl_dev_up(&a, &l, v, 0);
-		nl_drive(&b, &l, nl_create(l.client, 0, NULL), &cfg);
-		for (uint32_t len = 400; len < 600; len++) {
-			nl_ether(f, b.mac, a.mac, NL_TYPE, len, len);
-			nl_send_hdr(&a, 0, &lie, f, len);
-			if (len > 512 - NL_HDR)
-				continue;
-			nl_expect(&b, f, len);
-			assert_int_equal(b.got.hdr.hdr.num_buffers, 1);
+			dl_up(&l, v->workers, NULL);
+			nl_dev_up(&a, &l, v, 0);
+			nl_drive(&b, &l, nl_create(l.client, 0, NULL), &cfg);
+			for (uint32_t len = 400; len < 600; len++) {
+				nl_ether(f, b.mac, a.mac, NL_TYPE, len, len);
+				nl_send_hdr(&a, 0, &lie, f, len);
+				if (len > 512 - NL_HDR)
+					continue;
+				nl_expect(&b, f, len);
+				assert_int_equal(b.got.hdr.hdr.num_buffers, 1);
+			}
+			nl_nothing_before(&a, &b, 1);
+			assert_int_equal(nl_drops(&b, TVQ_DROP_NO_ROOM), 99);
+			down(&l);
 		}
-		nl_nothing_before(&a, &b, 1);
-		assert_int_equal(nl_drops(&b, TVQ_DROP_NO_ROOM), 99);
-		down(&l);
-	}
 }
 
 static void many_small_buffers_take_a_long_frame(void **state)
@@ -276,8 +288,9 @@ static void many_small_buffers_take_a_long_frame(void **state)
 	struct dl l;
 
 	(void)state;
-	for nl_each(v)
-		for (size_t i = 0; i < 3; i++) {
+	for
+		nl_each(v) for (size_t i = 0; i < 3; i++)
+		{
 			struct tvq_net_cfg cfg = { .packed = v->packed, .buffer_size = sizes[i] };
 
 			dl_up(&l, v->workers, NULL);
@@ -319,8 +332,9 @@ static void frames_above_the_mtu_are_dropped(void **state)
 	struct dl l;
 
 	(void)state;
-	for nl_each(v)
-		for (size_t i = 0; i < 5; i++) {
+	for
+		nl_each(v) for (size_t i = 0; i < 5; i++)
+		{
 			uint32_t len = 14u + mtus[i];
 
 			/* The sender's. */
@@ -397,22 +411,24 @@ static void a_flow_is_received_on_the_pair_that_it_is_sent_on(void **state)
 	struct dl l;
 
 	(void)state;
-	for nl_each(v) {
-		dl_up(&l, v->workers, NULL);
-		with_pairs(&l, v, &a, 4, 0, 0);
-		nl_dev_up(&b, &l, v, 0);
-		for (uint16_t p = 0; p < 40; p++) {
-			uint32_t len = flow(b.mac, a.mac, p, false);
+	for
+		nl_each(v)
+		{
+			dl_up(&l, v->workers, NULL);
+			with_pairs(&l, v, &a, 4, 0, 0);
+			nl_dev_up(&b, &l, v, 0);
+			for (uint16_t p = 0; p < 40; p++) {
+				uint32_t len = flow(b.mac, a.mac, p, false);
 
-			nl_send_hdr(&a, p % 4, NULL, f, len);
-			nl_expect(&b, f, len);
-			len = flow(a.mac, b.mac, p, true);
-			nl_send(&b, f, len);
-			assert_int_equal(comes_on(&a), p % 4);
-			assert_memory_equal(a.got.data, f, len);
+				nl_send_hdr(&a, p % 4, NULL, f, len);
+				nl_expect(&b, f, len);
+				len = flow(a.mac, b.mac, p, true);
+				nl_send(&b, f, len);
+				assert_int_equal(comes_on(&a), p % 4);
+				assert_memory_equal(a.got.data, f, len);
+			}
+			down(&l);
 		}
-		down(&l);
-	}
 }
 
 static void frames_use_the_pairs_that_the_driver_chose(void **state)
@@ -420,23 +436,25 @@ static void frames_use_the_pairs_that_the_driver_chose(void **state)
 	struct dl l;
 
 	(void)state;
-	for nl_each(v) {
-		unsigned int seen = 0;
+	for
+		nl_each(v)
+		{
+			unsigned int seen = 0;
 
-		dl_up(&l, v->workers, NULL);
-		with_pairs(&l, v, &a, 4, 0, 0);
-		nl_dev_up(&b, &l, v, 0);
-		for (uint16_t n = 1; n <= 4; n++) {
-			assert_int_equal(tvq_net_use_pairs(a.net, n), 0);
-			seen = 0;
-			for (uint16_t p = 0; p < 64; p++) {
-				nl_send(&b, f, flow(a.mac, b.mac, p, true));
-				seen |= 1u << comes_on(&a);
+			dl_up(&l, v->workers, NULL);
+			with_pairs(&l, v, &a, 4, 0, 0);
+			nl_dev_up(&b, &l, v, 0);
+			for (uint16_t n = 1; n <= 4; n++) {
+				assert_int_equal(tvq_net_use_pairs(a.net, n), 0);
+				seen = 0;
+				for (uint16_t p = 0; p < 64; p++) {
+					nl_send(&b, f, flow(a.mac, b.mac, p, true));
+					seen |= 1u << comes_on(&a);
+				}
+				assert_int_equal(seen, (1u << n) - 1);
 			}
-			assert_int_equal(seen, (1u << n) - 1);
+			down(&l);
 		}
-		down(&l);
-	}
 }
 
 #define BASE (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_ACCESS_PLATFORM) | BIT(VIRTIO_F_RING_PACKED))
@@ -459,10 +477,11 @@ static struct rss rss_config(uint16_t t0, uint16_t t1, uint16_t t2, uint16_t t3)
 				.max_tx = 4,
 				.key_len = 40 } };
 	/* The key of the example in every card's manual. */
-	static const uint8_t key[40] = { 0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67,
-					 0x25, 0x3d, 0x43, 0xa3, 0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb,
-					 0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3, 0x80, 0x30,
-					 0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa };
+	static const uint8_t key[40] = {
+		0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3,
+		0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb, 0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3,
+		0x80, 0x30, 0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa
+	};
 
 	memcpy(r.c.key, key, 40);
 	return r;
@@ -474,42 +493,46 @@ static void rss_steers_and_reports_the_hash(void **state)
 	struct dl l;
 
 	(void)state;
-	for nl_each(v) {
-		struct rss r = rss_config(0, 1, 2, 3);
-		uint32_t len;
+	for
+		nl_each(v)
+		{
+			struct rss r = rss_config(0, 1, 2, 3);
+			uint32_t len;
 
-		dl_up(&l, v->workers, NULL);
-		with_pairs(&l, v, &a, 4, BASE | own, own);
-		assert_int_equal(tvq_net_hdr_len(a.net), 20);
-		nl_dev_up(&b, &l, v, 0);
-		assert_int_equal(tvq_net_ctrl(a.net, VIRTIO_NET_CTRL_MQ,
-					      VIRTIO_NET_CTRL_MQ_RSS_CONFIG, &r.c, sizeof(r.c)),
-				 0);
-		/* The published example: 66.9.149.187:2794 to 161.142.100.80:1766. */
-		len = nl_tcp(f, false, a.mac, b.mac, 20, 1);
-		nl_be32(f + 26, 0x420995bb);
-		nl_be32(f + 30, 0xa18e6450);
-		nl_be16(f + 34, 2794);
-		nl_be16(f + 36, 1766);
-		nl_send(&b, f, len);
-		assert_int_equal(comes_on(&a), 0x51ccc178 & 3);
-		assert_int_equal(a.got.hdr.hash_value, 0x51ccc178);
-		assert_int_equal(a.got.hdr.hash_report, VIRTIO_NET_HASH_REPORT_TCPv4);
-		assert_memory_equal(a.got.data, f, len);
-		/* No hash: the pair for what is not classified. */
-		nl_ether(f, a.mac, b.mac, NL_TYPE, 60, 1);
-		nl_send(&b, f, 60);
-		assert_int_equal(comes_on(&a), 1);
-		assert_int_equal(a.got.hdr.hash_report, VIRTIO_NET_HASH_REPORT_NONE);
-		/* Another table. */
-		r = rss_config(3, 3, 3, 3);
-		assert_int_equal(tvq_net_ctrl(a.net, VIRTIO_NET_CTRL_MQ,
-					      VIRTIO_NET_CTRL_MQ_RSS_CONFIG, &r.c, sizeof(r.c)),
-				 0);
-		nl_send(&b, f, flow(a.mac, b.mac, 1, true));
-		assert_int_equal(comes_on(&a), 3);
-		down(&l);
-	}
+			dl_up(&l, v->workers, NULL);
+			with_pairs(&l, v, &a, 4, BASE | own, own);
+			assert_int_equal(tvq_net_hdr_len(a.net), 20);
+			nl_dev_up(&b, &l, v, 0);
+			assert_int_equal(tvq_net_ctrl(a.net, VIRTIO_NET_CTRL_MQ,
+						      VIRTIO_NET_CTRL_MQ_RSS_CONFIG, &r.c,
+						      sizeof(r.c)),
+					 0);
+			/* The published example: 66.9.149.187:2794 to 161.142.100.80:1766. */
+			len = nl_tcp(f, false, a.mac, b.mac, 20, 1);
+			nl_be32(f + 26, 0x420995bb);
+			nl_be32(f + 30, 0xa18e6450);
+			nl_be16(f + 34, 2794);
+			nl_be16(f + 36, 1766);
+			nl_send(&b, f, len);
+			assert_int_equal(comes_on(&a), 0x51ccc178 & 3);
+			assert_int_equal(a.got.hdr.hash_value, 0x51ccc178);
+			assert_int_equal(a.got.hdr.hash_report, VIRTIO_NET_HASH_REPORT_TCPv4);
+			assert_memory_equal(a.got.data, f, len);
+			/* No hash: the pair for what is not classified. */
+			nl_ether(f, a.mac, b.mac, NL_TYPE, 60, 1);
+			nl_send(&b, f, 60);
+			assert_int_equal(comes_on(&a), 1);
+			assert_int_equal(a.got.hdr.hash_report, VIRTIO_NET_HASH_REPORT_NONE);
+			/* Another table. */
+			r = rss_config(3, 3, 3, 3);
+			assert_int_equal(tvq_net_ctrl(a.net, VIRTIO_NET_CTRL_MQ,
+						      VIRTIO_NET_CTRL_MQ_RSS_CONFIG, &r.c,
+						      sizeof(r.c)),
+					 0);
+			nl_send(&b, f, flow(a.mac, b.mac, 1, true));
+			assert_int_equal(comes_on(&a), 3);
+			down(&l);
+		}
 }
 
 int main(void)

@@ -396,6 +396,87 @@ static void fields_that_the_device_has_no_use_for_are_ignored(void **state)
 	sent_free(s);
 }
 
+/* Random headers over a random frame, of which many are refused and for each reason. */
+static void random_sent(struct sent *s, unsigned int seed)
+{
+	static const uint8_t gso[] = { 0, 0, 0, 1, 4, 0x81, 0x84, 3 };
+
+	hdr_of(s)->flags = (uint8_t)(seed >> 4 & 1);
+	hdr_of(s)->gso_type = gso[seed >> 5 & 7];
+	hdr_of(s)->gso_size = (uint16_t)(seed >> 8 & 3 ? 1448 : 0);
+	hdr_of(s)->csum_start = (uint16_t)(seed >> 10 & 0x7f);
+	hdr_of(s)->csum_offset = (uint16_t)(seed >> 17 & 0x3f);
+	hdr_of(s)->hdr_len = (uint16_t)seed;
+	hdr_of(s)->num_buffers = (uint16_t)~seed;
+}
+
+static void same_frame(const struct tvq_frame *a, const struct tvq_frame *b)
+{
+	assert_memory_equal(a->mac, b->mac, 12);
+	assert_int_equal(a->tagged, b->tagged);
+	assert_int_equal(a->tci, b->tci);
+	assert_int_equal(a->vid, b->vid);
+	assert_int_equal(a->flags, b->flags);
+	assert_int_equal(a->gso_type, b->gso_type);
+	assert_int_equal(a->gso_size, b->gso_size);
+	assert_int_equal(a->csum_start, b->csum_start);
+	assert_int_equal(a->csum_offset, b->csum_offset);
+	assert_int_equal(a->queue, b->queue);
+	assert_int_equal(a->len, b->len);
+}
+
+#define BATCH 64
+
+static void buffers_are_judged_as_chains_are(void **state)
+{
+	static const uint32_t lens[] = {
+		0, 5, 13, 14, 15, 16, 17, 18, 60, 100, 1514, 65549, 65550
+	};
+	static struct tvq_frame one[BATCH], all[BATCH];
+	static struct tvq_seg seg[BATCH];
+	static struct tvq_buf b[BATCH];
+	static struct sent *s[BATCH];
+	unsigned int seed = 1, good = 0;
+
+	(void)state;
+	for (unsigned int round = 0; round < 200; round++) {
+		uint32_t expect[TVQ_DROPS] = { 0 }, drops[TVQ_DROPS] = { 0 };
+		unsigned int hdr_len = round & 1 ? 20 : 12, m = 0, n = round % BATCH;
+
+		for (unsigned int i = 0; i < n; i++) {
+			uint32_t len = lens[(seed >> 16) % (sizeof(lens) / sizeof(lens[0]))];
+			int err;
+
+			seed = seed * 1664525 + 1013904223;
+			s[i] = sent_new(hdr_len, len, seed >> 9 & 1);
+			random_sent(s[i], seed);
+			/* Some without even a whole header. */
+			if (!(seed >> 27))
+				s[i]->len = 1 + (seed & 7);
+			load(s[i], 0, 0);
+			b[i] = (struct tvq_buf){ .va = s[i]->seg[0].va, .len = s[i]->len };
+			err = net_frame_make(&one[m], &s[i]->c, ALL, hdr_len);
+			if (err)
+				expect[-err - 1]++;
+			else
+				m++;
+		}
+		assert_int_equal(net_frame_make_bufs(all, seg, b, n, ALL, hdr_len, drops), m);
+		assert_memory_equal(drops, expect, sizeof(drops));
+		for (unsigned int i = 0; i < m; i++) {
+			assert_ptr_equal(all[i].seg, &seg[i]);
+			assert_int_equal(all[i].n_seg, 1);
+			assert_ptr_equal(seg[i].va, one[i].seg->va);
+			assert_int_equal(seg[i].len, one[i].seg->len);
+			same_frame(&all[i], &one[i]);
+		}
+		good += m;
+		for (unsigned int i = 0; i < n; i++)
+			sent_free(s[i]);
+	}
+	assert_true(good > 500);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -411,6 +492,7 @@ int main(void)
 		cmocka_unit_test(each_segmentation_needs_its_feature),
 		cmocka_unit_test(segmentation_that_cannot_be_is_refused),
 		cmocka_unit_test(fields_that_the_device_has_no_use_for_are_ignored),
+		cmocka_unit_test(buffers_are_judged_as_chains_are),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

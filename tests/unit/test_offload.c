@@ -3,7 +3,7 @@
  * Segmentation and checksums in software (src/switch/offload.h) next to what a Linux kernel made of
  * the same frames: data/net_frames.def, which data/capture.py records.
  */
-#include <stdio.h>
+#include <linux/virtio_net.h>
 
 #include "frame_lab.h"
 #include "switch/offload.h"
@@ -98,7 +98,7 @@ static void compare_segments(const struct capture *c, size_t first, size_t piece
 	for (i = 0; (f = tvq_segmenter_next(&s)); i++) {
 		if (!c->wire[i].headers)
 			fail_msg("%s: the kernel sends %u segments only", c->name, i);
-		assert_int_equal(f->flags | f->gso_type | f->gso_size | f->csum_start, 0);
+		assert_int_equal(f->flags | f->gso_type | f->gso_size, 0);
 		assert_false(tvq_offload_needed(f, 0));
 		n = kernel_segment(c, i, &done, kernel);
 		assert_same(c, i, ours, lab_wire(f, ours), kernel, n);
@@ -106,6 +106,44 @@ static void compare_segments(const struct capture *c, size_t first, size_t piece
 	assert_null(c->wire[i].headers);
 	assert_int_equal(i, s.n_segments);
 	assert_null(tvq_segmenter_next(&s));
+	lab_frame_free(l);
+}
+
+/* The same, by segments whose checksum is left to do, and a sum made while they are copied. */
+static void compare_copies(const struct capture *c, size_t first, size_t piece)
+{
+	const size_t least = c->gso_size / (TVQ_SEGMENT_PIECES - 2) + 1;
+	struct lab_frame *l = captured(c, first, piece > least ? piece : least);
+	uint8_t ours[MAX_LEN], kernel[MAX_LEN];
+	struct tvq_segmenter s;
+	const struct tvq_frame *f;
+	size_t done = 0, n, at, start = c->csum_start;
+	uint16_t csum;
+
+	assert_int_equal(tvq_segmenter_init(&s, &l->f), 0);
+	for (unsigned int i = 0; (f = tvq_segmenter_next_partial(&s)); i++) {
+		struct tvq_csum_run run = { 0 };
+
+		assert_int_equal(f->flags, VIRTIO_NET_HDR_F_NEEDS_CSUM);
+		assert_int_equal(f->gso_type | f->gso_size, 0);
+		assert_int_equal(f->csum_start + (l->f.tagged ? 16 : 12), start);
+		assert_int_equal(f->csum_offset, c->csum_offset);
+		assert_false(tvq_offload_needed(f, TVQ_CAN_CSUM));
+		n = lab_wire(f, ours);
+		memset(ours + start, 0, n - start);
+		/* Headers in the first piece, then the payload's pieces. */
+		at = n - f->len + f->seg[0].len;
+		tvq_csum_copy(&run, ours + start,
+			      (uint8_t *)f->seg[0].va + f->seg[0].len - (at - start),
+			      (uint32_t)(at - start));
+		for (unsigned int k = 1; k < f->n_seg; at += f->seg[k++].len)
+			tvq_csum_copy(&run, ours + at, f->seg[k].va, (uint32_t)f->seg[k].len);
+		csum = tvq_csum_end(run.sum);
+		assert_true(csum == tvq_frame_csum(f) || (!csum && tvq_frame_csum(f) == 0xffff));
+		memcpy(ours + start + c->csum_offset, &csum, sizeof(csum));
+		n = kernel_segment(c, i, &done, kernel);
+		assert_same(c, i, ours, at, kernel, n);
+	}
 	lab_frame_free(l);
 }
 
@@ -146,6 +184,12 @@ static void segments_are_those_that_the_kernel_makes(void **state)
 	all_captures(true, compare_segments);
 }
 
+static void sums_made_while_copying_are_those_of_the_kernel(void **state)
+{
+	(void)state;
+	all_captures(true, compare_copies);
+}
+
 static void checksums_are_those_that_the_kernel_fills_in(void **state)
 {
 	(void)state;
@@ -156,6 +200,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(segments_are_those_that_the_kernel_makes),
+		cmocka_unit_test(sums_made_while_copying_are_those_of_the_kernel),
 		cmocka_unit_test(checksums_are_those_that_the_kernel_fills_in),
 	};
 

@@ -310,6 +310,33 @@ static void payload_is_cut_where_gso_size_says(void **state)
 	}
 }
 
+static void each_segment_may_be_summed_or_not(void **state)
+{
+	struct lab_frame *l;
+	struct tvq_segmenter s;
+	const struct tvq_frame *f;
+	unsigned int n = 0;
+
+	(void)state;
+	make(6, 1000, 100);
+	good.flags |= VIRTIO_NET_HDR_F_DATA_VALID;
+	l = frame(0, 77);
+	assert_int_equal(tvq_segmenter_init(&s, &l->f), 0);
+	while ((f = n % 3 ? tvq_segmenter_next_partial(&s) : tvq_segmenter_next(&s))) {
+		assert_int_equal(f->flags, n % 3 ? VIRTIO_NET_HDR_F_NEEDS_CSUM : 0);
+		if (n % 3) {
+			const uint16_t csum = tvq_frame_csum(f);
+
+			memcpy((uint8_t *)f->seg[0].va + f->csum_start + f->csum_offset, &csum,
+			       sizeof(csum));
+		}
+		assert_valid(f);
+		n++;
+	}
+	assert_int_equal(n, 10);
+	lab_frame_free(l);
+}
+
 static void segments_of_one_byte_are_as_many_as_there_are_bytes(void **state)
 {
 	(void)state;
@@ -469,6 +496,42 @@ static void sums_of_parts_add_up_whatever_was_before(void **state)
 	assert_int_equal(tvq_csum_end(0xfffffffffffffffe), 1);
 }
 
+static void copies_have_the_sum_of_what_was_copied(void **state)
+{
+	static uint8_t from[2048], to[2048 + 2];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(from); i++)
+		from[i] = (uint8_t)anything();
+	for (unsigned int round = 0; round < 2000; round++) {
+		const unsigned int longest = 1 + anything() % 300;
+		struct tvq_csum_run run = { 0 };
+		uint8_t stored[2];
+		size_t at = 0;
+		uint16_t want;
+
+		memset(to, 0xee, sizeof(to));
+		while (at < 1000) {
+			const uint32_t len = anything() % (longest + 1);
+			/* Each piece from memory exactly as long. */
+			uint8_t *exact = malloc(len ? len : 1);
+
+			assert_non_null(exact);
+			memcpy(exact, from + at, len);
+			tvq_csum_copy(&run, to + 1 + at, exact, len);
+			free(exact);
+			at += len;
+			assert_int_equal(to[1 + at], 0xee);
+			assert_int_equal(run.odd, at & 1);
+		}
+		assert_memory_equal(to + 1, from, at);
+		assert_int_equal(to[0], 0xee);
+		lab_put16(stored, lab_csum(from, at, 0));
+		memcpy(&want, stored, sizeof(want));
+		assert_int_equal(tvq_csum_end(run.sum), want);
+	}
+}
+
 /* A checksum field anywhere in a frame of any pieces. */
 static void partial_checksums_count_from_where_they_start(void **state)
 {
@@ -530,11 +593,13 @@ int main(void)
 		cmocka_unit_test(packets_longer_than_ip_allows_are_refused),
 		cmocka_unit_test(headers_are_those_that_were_judged),
 		cmocka_unit_test(payload_is_cut_where_gso_size_says),
+		cmocka_unit_test(each_segment_may_be_summed_or_not),
 		cmocka_unit_test(segments_of_one_byte_are_as_many_as_there_are_bytes),
 		cmocka_unit_test(a_segment_of_too_many_pieces_is_refused_at_once),
 		cmocka_unit_test(pieces_are_counted_as_they_are_used),
 		cmocka_unit_test(sums_are_those_of_rfc_1071),
 		cmocka_unit_test(sums_of_parts_add_up_whatever_was_before),
+		cmocka_unit_test(copies_have_the_sum_of_what_was_copied),
 		cmocka_unit_test(partial_checksums_count_from_where_they_start),
 		cmocka_unit_test(offloads_are_needed_only_by_who_has_them_not),
 	};

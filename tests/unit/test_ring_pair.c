@@ -41,7 +41,10 @@ struct model {
 	uint64_t order;
 	unsigned int free_desc;
 	uint64_t total;
+	unsigned int mood; /* what the driver adds: MANY, or single buffers of one direction */
+	uint64_t bufs;	   /* chains that went the fast way */
 };
+enum { MANY, READABLE, WRITABLE, MOODS };
 
 static uint8_t pattern_byte(uint64_t pattern, uint32_t i)
 {
@@ -76,6 +79,10 @@ static void shape(struct model *m, struct slot *s, unsigned int index)
 	if (n > m->lab.cfg.size && !m->lab.cfg.indirect)
 		n = m->lab.cfg.size;
 	s->n_out = lab_below(&m->seed, n + 1);
+	if (m->mood != MANY) {
+		n = 1;
+		s->n_out = m->mood == READABLE;
+	}
 	s->n_in = n - s->n_out;
 	s->out_len = 0;
 	s->in_len = 0;
@@ -214,6 +221,46 @@ static void op_take(struct model *m)
 	free(spare);
 }
 
+/* What tvq_ring_take_bufs() has to take of s. */
+static bool is_buf(const struct model *m, const struct slot *s, bool write)
+{
+	return !m->lab.area && s->n_out + s->n_in == 1 && s->sg[0].len && (s->n_in == 1) == write;
+}
+
+static void op_take_bufs(struct model *m)
+{
+	unsigned int i, k, expect = 0, want = 1 + lab_below(&m->seed, SLOTS);
+	bool write = lab_below(&m->seed, 2);
+	struct tvq_buf b[SLOTS];
+
+	while (expect < want && expect < m->n_fifo && is_buf(m, &m->slot[m->fifo[expect]], write))
+		expect++;
+	assert_int_equal(tvq_ring_take_bufs(&m->lab.ring, b, want, write), expect);
+	k = lab_below(&m->seed, 4) ? 0 : lab_below(&m->seed, expect + 1);
+	tvq_ring_untake_bufs(&m->lab.ring, k);
+	for (i = 0; i < expect - k; i++) {
+		struct slot *s = &m->slot[m->fifo[i]];
+		struct tvq_chain *c = lab_chain(&s->chain, LAB_SEGS);
+
+		assert_ptr_equal(b[i].va, lab_byte(&m->lab, s->sg[0].addr));
+		assert_int_equal(b[i].len, s->sg[0].len);
+		s->chain.seg[0] = (struct tvq_seg){ b[i].va, b[i].len };
+		c->id = b[i].id;
+		c->n_desc = 1;
+		c->n_out = !write;
+		c->n_in = write;
+		c->out_len = write ? 0 : b[i].len;
+		c->in_len = write ? b[i].len : 0;
+		check_taken(m, s);
+		s->state = TAKEN;
+		s->order = ++m->order;
+		m->taken[m->n_taken++] = m->fifo[i];
+		m->bufs++;
+	}
+	m->n_fifo -= i;
+	memmove(m->fifo, m->fifo + i, m->n_fifo * sizeof(m->fifo[0]));
+}
+
 static void fill_in(struct slot *s)
 {
 	const struct tvq_chain *c = &s->chain.c;
@@ -243,6 +290,37 @@ static void op_use(struct model *m)
 	m->recorded++;
 	m->n_taken--;
 	memmove(m->taken + at, m->taken + at + 1, (m->n_taken - at) * sizeof(m->taken[0]));
+}
+
+/* Some that were taken one after the other and are one descriptor each, at once. */
+static void op_use_bufs(struct model *m)
+{
+	unsigned int i, n, at;
+	uint32_t written[SLOTS];
+	struct tvq_buf b[SLOTS];
+	bool none;
+
+	if (!m->n_taken || m->lab.area)
+		return;
+	at = lab_below(&m->seed, m->n_taken);
+	n = 1 + lab_below(&m->seed, m->n_taken - at);
+	none = lab_below(&m->seed, 2);
+	for (i = 0; i < n; i++) {
+		struct slot *s = &m->slot[m->taken[at + i]];
+
+		if (s->chain.c.n_desc != 1)
+			break;
+		s->written = s->in_len && !none ? lab_below(&m->seed, s->in_len + 1) : 0;
+		fill_in(s);
+		written[i] = s->written;
+		b[i] = (struct tvq_buf){ .id = s->chain.c.id };
+		s->state = RECORDED;
+		m->done[m->n_done++] = m->taken[at + i];
+	}
+	tvq_ring_add_used_bufs(&m->lab.ring, b, none ? NULL : written, i);
+	m->recorded += i;
+	m->n_taken -= i;
+	memmove(m->taken + at, m->taken + at + i, (m->n_taken - at) * sizeof(m->taken[0]));
 }
 
 static void op_flush(struct model *m)
@@ -402,14 +480,20 @@ static void step(struct model *m)
 {
 	unsigned int what = lab_below(&m->seed, 1000);
 
+	if (!lab_below(&m->seed, 100))
+		m->mood = lab_below(&m->seed, MOODS);
 	if (what < 300)
 		op_add(m);
 	else if (what < 430)
 		op_publish(m);
-	else if (what < 530)
+	else if (what < 480)
 		op_take(m);
-	else if (what < 750)
+	else if (what < 530)
+		op_take_bufs(m);
+	else if (what < 730)
 		op_use(m);
+	else if (what < 750)
+		op_use_bufs(m);
 	else if (what < 830)
 		op_flush(m);
 	else if (what < 980)
@@ -452,6 +536,7 @@ static void run(bool packed, uint16_t size, bool event_idx, bool indirect, bool 
 		op_get(m);
 	}
 	assert_true(m->total > steps / 200);
+	assert_true(inflight ? !m->bufs : m->bufs > steps / 1000);
 	lab_close(&m->lab);
 	free(m);
 }

@@ -169,7 +169,7 @@ static void a_full_table_of_groups_tells_each_of_them_from_others(void **state)
 	filter.n_unicast = 1;
 	assert_int_equal(tvq_port_set_filter(b->port, &filter), -EINVAL);
 	filter.n_unicast = UINT16_MAX;
-	filter.n_multicast = UINT16_MAX;
+	filter.n_multicast = 2;
 	assert_int_equal(tvq_port_set_filter(b->port, &filter), -EINVAL);
 	/* Nothing has changed. */
 	sl_one(a, sl_group(2), sl_mac(1), 1);
@@ -211,6 +211,7 @@ static void without_the_check_a_source_may_be_any_that_no_port_owns(void **state
 	for (unsigned int round = 0; round < 2; round++) {
 		struct sl_port *from = round ? up : a;
 
+		sl_one(from, sl_mac(2), sl_mac(0), 0);
 		sl_put(&batch, sl_mac(2), sl_mac(round ? 70 : 1), 1);
 		sl_put(&batch, sl_mac(2), sl_mac(71), 2);
 		sl_put(&batch, sl_mac(2), sl_mac(2), 3);
@@ -221,12 +222,12 @@ static void without_the_check_a_source_may_be_any_that_no_port_owns(void **state
 		sl_put(&batch, sl_mac(2), sl_mac(72), 8);
 		sl_send(from, &batch);
 		sl_expect(b, "1 2 8");
-		assert_int_equal(sl_drops(from, TVQ_DROP_SPOOFED), 5);
+		assert_int_equal(sl_drops(from, TVQ_DROP_SPOOFED), 6);
 	}
 	/* The uplink cannot send from the trusted port's address either. */
 	sl_one(up, sl_mac(2), sl_mac(1), 9);
 	sl_expect(b, "");
-	assert_int_equal(sl_drops(up, TVQ_DROP_SPOOFED), 6);
+	assert_int_equal(sl_drops(up, TVQ_DROP_SPOOFED), 7);
 }
 
 static void the_source_check_is_changed_while_frames_pass(void **state)
@@ -317,6 +318,26 @@ static void flush_is_called_once_for_what_several_batches_delivered(void **state
 	tvq_switch_flush(sl.sw);
 	assert_int_equal(b->flushes, 1);
 	assert_int_equal(c->flushes, 1);
+}
+
+static void a_port_may_be_deleted_by_the_flush_of_another(void **state)
+{
+	struct sl_port *a = sl_add(1), *b = sl_add(2), *c = sl_add(3), *d = sl_add(4);
+	struct sl_batch batch = { 0 };
+	struct tvq_frame *f = sl_put(&batch, sl_all, sl_mac(1), 1);
+
+	(void)state;
+	b->del_in_flush = c->del_in_flush = d->del_in_flush = c;
+	tvq_switch_forward(a->port, &f, 1);
+	tvq_switch_flush(sl.sw);
+	assert_null(c->port);
+	assert_int_equal(b->flushes, 1);
+	assert_int_equal(d->flushes, 1);
+	tvq_switch_forward(a->port, &f, 1);
+	tvq_switch_flush(sl.sw);
+	assert_int_equal(b->flushes, 2);
+	assert_int_equal(d->flushes, 2);
+	assert_in_range(c->flushes, 0, 1);
 }
 
 static void frames_above_the_mtu_are_dropped_on_both_sides(void **state)
@@ -483,6 +504,44 @@ static void frames_and_bytes_are_counted_without_virtio_headers(void **state)
 	assert_int_equal(sl_drops(b, TVQ_DROP_NO_ROOM), 0);
 }
 
+static void a_sender_whose_frames_are_flooded_to_many_sends_fewer_at_once(void **state)
+{
+	struct sl_port *a = sl_add(1), *other = sl_add(2);
+	struct sl_batch batch = { 0 };
+	unsigned int n = 0;
+
+	(void)state;
+	for (unsigned int i = 0; i < 58; i++)
+		sl_add(100 + i);
+	/* 64 short ones to 60 ports are not many. */
+	for (unsigned int i = 0; i < TVQ_SWITCH_BATCH; i++)
+		sl_put(&batch, sl_all, sl_mac(1), i);
+	sl_send(a, &batch);
+	assert_int_equal(tvq_port_may_send(a->port, 64), 64);
+	/* Long ones are: down to one at a time, each of which is delivered. */
+	for (unsigned int round = 0; round < 4; round++) {
+		n = tvq_port_may_send(a->port, 64);
+		for (unsigned int i = 0; i < n; i++) {
+			struct tvq_frame *f = sl_put(&batch, sl_all, sl_mac(1), i);
+
+			f->len = 60000;
+			f->gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
+			f->gso_size = 1400;
+			f->csum_start = 22;
+		}
+		other->n_got = 0;
+		sl_send(a, &batch);
+		assert_int_equal(other->n_got, n);
+	}
+	assert_int_equal(n, 1);
+	assert_int_equal(tvq_port_may_send(a->port, 64), 1);
+	assert_int_equal(tvq_port_may_send(other->port, 64), 64);
+	/* It is over soon. */
+	for (unsigned int i = 0; i < 6; i++)
+		sl_one(a, sl_mac(2), sl_mac(1), i);
+	assert_int_equal(tvq_port_may_send(a->port, 64), 64);
+}
+
 static void each_reason_for_a_drop_has_a_name_of_its_own(void **state)
 {
 	(void)state;
@@ -534,8 +593,8 @@ static void a_mirror_sees_what_passes_its_port_in_both_directions(void **state)
 	assert_true(sl_info(b).mirrored);
 	assert_int_equal(tvq_port_set_filter(b->port, &filter), 0);
 	sl_put(&batch, sl_mac(3), sl_mac(1), 1);
-	sl_put(&batch, sl_group(1), sl_mac(1), 2);
 	sl_put(&batch, sl_mac(2), sl_mac(1), 3);
+	sl_put(&batch, sl_group(1), sl_mac(1), 2);
 	sl_put(&batch, sl_all, sl_mac(1), 4);
 	sl_send(a, &batch);
 	assert_int_equal(m.n[true], 2);
@@ -581,10 +640,12 @@ int main(void)
 		SL_TEST(each_port_gets_its_frames_of_a_batch_in_their_order),
 		SL_TEST(frames_of_a_batch_to_one_port_are_delivered_together),
 		SL_TEST(flush_is_called_once_for_what_several_batches_delivered),
+		SL_TEST(a_port_may_be_deleted_by_the_flush_of_another),
 		SL_TEST(frames_above_the_mtu_are_dropped_on_both_sides),
 		SL_TEST(the_mtu_holds_for_the_segments_of_a_gso_frame),
 		SL_TEST(a_port_whose_link_is_down_neither_sends_nor_receives),
 		SL_TEST(frames_and_bytes_are_counted_without_virtio_headers),
+		SL_TEST(a_sender_whose_frames_are_flooded_to_many_sends_fewer_at_once),
 		SL_TEST(each_reason_for_a_drop_has_a_name_of_its_own),
 		SL_TEST(a_mirror_sees_what_passes_its_port_in_both_directions),
 	};

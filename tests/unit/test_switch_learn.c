@@ -76,6 +76,12 @@ static void learned_addresses_are_forgotten_after_300_seconds(void **state)
 	sl_one(a, sl_mac(51), sl_mac(1), 4);
 	sl_expect(up2, "3");
 	sl_expect(up, "3 4");
+	/* A timer that comes late, as on a busy worker, makes nothing younger. */
+	sl_one(up, sl_mac(1), sl_mac(51), 5);
+	for (unsigned int i = 0; i < 42; i++)
+		sl_turn(7 * SECOND);
+	sl_fdb(sl_mac(51), 0, &port, &age);
+	assert_in_range(age, 290, 295);
 	/* A frame makes it young again, one to it does not. */
 	sl_one(up, sl_mac(1), sl_mac(51), 5);
 	for (unsigned int i = 0; i < 58; i++) {

@@ -402,8 +402,8 @@ static void change_filter(unsigned int i)
 	f->n_unicast = (uint16_t)rnd(5);
 	f->n_multicast = (uint16_t)rnd(5);
 	for (unsigned int k = 0; k < (unsigned int)f->n_unicast + f->n_multicast; k++)
-		memcpy(f->mac[k], address(k < f->n_unicast ? 1 + rnd(MACS) : MACS + 1 + rnd(GROUPS)),
-		       6);
+		memcpy(f->mac[k],
+		       address(k < f->n_unicast ? 1 + rnd(MACS) : MACS + 1 + rnd(GROUPS)), 6);
 	f->vlan_filter = !rnd(3);
 	for (unsigned int k = 0; k < 5; k++)
 		f->vlans[vids[k] / 64] |= (uint64_t)rnd(2) << vids[k] % 64;

@@ -2,6 +2,8 @@
 /* Ports come, change and go; listings; ops from the control executor. */
 #include "switch_lab.h"
 
+#include "switch/switch_priv.h"
+
 /* TQ-141 */
 static void an_address_has_one_port_at_a_time(void **state)
 {
@@ -106,6 +108,20 @@ static void a_port_says_what_it_was_told(void **state)
 	assert_ptr_equal(tvq_port_ctx(a->port), a);
 	assert_ptr_equal(tvq_switch_worker(sl.sw), &sl.exec);
 	assert_ptr_equal(tvq_switch_control(sl.sw), &sl.exec);
+}
+
+static void numbers_end_before_they_come_again(void **state)
+{
+	struct tvq_port_cfg cfg = { .ops = &sl_ops, .mtu = 1500 };
+	int err = 0;
+
+	(void)state;
+	/* As if so many had come and gone. */
+	sl.sw->last_number = UINT32_MAX - 1;
+	assert_int_equal(sl_number(sl_add(1)), UINT32_MAX);
+	assert_null(tvq_port_add(sl.sw, &cfg, NULL, &err));
+	assert_int_equal(err, -ENOSPC);
+	assert_null(tvq_switch_next_port(sl.sw, UINT32_MAX));
 }
 
 /* A table that has grown and shrunk finds what it has, and only that. */
@@ -262,7 +278,9 @@ static void ops_run_on_the_worker_and_end_on_control_in_their_order(void **state
 	tvq_switch_on_idle(sw, idle, &sw);
 	n_ran = n_done = n_idle = 0;
 	for (unsigned int i = 0; i < 3; i++) {
-		op[i] = (struct op){ { .run = op_run, .done = op_done }, &worker, &control, i, NULL };
+		op[i] = (struct op){
+			{ .run = op_run, .done = op_done }, &worker, &control, i, NULL
+		};
 		if (i < 2)
 			tvq_switch_run(sw, &op[i].op);
 	}
@@ -294,6 +312,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SL_TEST(an_address_has_one_port_at_a_time),
 		SL_TEST(ports_are_listed_in_the_order_of_numbers_that_never_come_again),
+		SL_TEST(numbers_end_before_they_come_again),
 		SL_TEST(a_port_says_what_it_was_told),
 		SL_TEST(thousands_of_ports_come_and_go),
 		SL_TEST(lack_of_memory_leaves_the_switch_as_it_was),

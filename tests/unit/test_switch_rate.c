@@ -69,17 +69,18 @@ static void the_rate_is_kept_over_time(void **state)
 	static const struct {
 		uint64_t bits, packets;
 		uint32_t len;
-		uint64_t frames; /* in 10 seconds */
+		unsigned int ms;
+		uint64_t frames; /* in that time */
 	} cases[] = {
-		{ 100000000, 0, 1502, 10 * 100000000ULL / 8 / 1514 },
-		{ 10000000000, 0, 48, 10 * 10000000000ULL / 8 / 60 },
-		{ 1000000, 0, 1502, 10 * 1000000ULL / 8 / 1514 },
-		{ 0, 10000, 48, 100000 },
-		{ 0, 333, 1502, 3330 },
-		{ 0, 1000001, 48, 10000010 },
+		{ 100000000, 0, 1502, 1000, 100000000ULL / 8 / 1514 },
+		{ 10000000000, 0, 48, 10, 10000000000ULL / 8 / 60 / 100 },
+		{ 1000000, 0, 1502, 10000, 10 * 1000000ULL / 8 / 1514 },
+		{ 0, 10000, 48, 1000, 10000 },
+		{ 0, 333, 1502, 10000, 3330 },
+		{ 0, 1000001, 48, 100, 100000 },
 		/* The one that is reached first. */
-		{ 100000000, 1000, 1502, 10000 },
-		{ 1000000, 1000000, 1502, 10 * 1000000ULL / 8 / 1514 },
+		{ 100000000, 1000, 1502, 1000, 1000 },
+		{ 1000000, 1000000, 1502, 10000, 10 * 1000000ULL / 8 / 1514 },
 	};
 	struct sl_port *a = sl_add(1);
 
@@ -89,9 +90,9 @@ static void the_rate_is_kept_over_time(void **state)
 		uint64_t frames, want = cases[i].frames;
 
 		set_rate(a, cases[i].bits, cases[i].packets);
-		run(a, cases[i].len, SECOND);
-		frames = run(a, cases[i].len, 10 * SECOND);
-		/* A burst more or less. */
+		/* The first burst. */
+		run(a, cases[i].len, SECOND / 100);
+		frames = run(a, cases[i].len, cases[i].ms * (SECOND / 1000));
 		assert_in_range(frames, want - want / 500 - 2, want + want / 500 + 2);
 	}
 	assert_int_equal(sl_info(a).stats.drops[TVQ_DROP_TOO_LONG], 0);
@@ -126,6 +127,11 @@ static void a_burst_is_ten_milliseconds_of_the_rate(void **state)
 	/* 1 Mbit: 1.25 MB of frames that are long and unexpected. */
 	set_rate(a, 1000000000, 0);
 	assert_in_range(run(a, 1502, 1), 1250000 / 1514 - 1, 1250000 / 1514 + 64);
+	/* Short frames do not make it expect long ones to be short. */
+	set_rate(a, 1000000, 0);
+	run(a, 48, SECOND);
+	sl_clock += SECOND;
+	assert_int_equal(tvq_port_may_send(a->port, 64), 1);
 	set_rate(a, 0, 0);
 }
 

@@ -14,8 +14,8 @@ static void vlan_set(struct sl_port *t, enum tvq_vlan_mode mode, uint16_t pvid, 
 	assert_int_equal(tvq_port_set_vlan(t->port, &vlan), 0);
 }
 
-#define OPEN(t)		vlan_set(t, TVQ_VLAN_OPEN, 0, "")
-#define ACCESS(t, v)	vlan_set(t, TVQ_VLAN_ACCESS, v, "")
+#define OPEN(t)		 vlan_set(t, TVQ_VLAN_OPEN, 0, "")
+#define ACCESS(t, v)	 vlan_set(t, TVQ_VLAN_ACCESS, v, "")
 #define TRUNK(t, v, set) vlan_set(t, TVQ_VLAN_TRUNK, v, set)
 
 /* What t got last: -1 nothing, -2 untagged, else the tag. Forgets it. */
@@ -222,6 +222,7 @@ static void settings_that_make_no_sense_change_nothing(void **state)
 {
 	struct sl_port *a = sl_add(1), *b = sl_add(2);
 	struct tvq_port_vlan bad[] = {
+		{ .mode = TVQ_VLAN_TRUNK, .pvid = TVQ_VLANS },
 		{ .mode = TVQ_VLAN_ACCESS },
 		{ .mode = TVQ_VLAN_ACCESS, .pvid = TVQ_VLAN_MAX + 1 },
 		{ .mode = TVQ_VLAN_ACCESS, .pvid = UINT16_MAX },

@@ -396,8 +396,8 @@ static void descriptors_of_few_regions_are_kept_and_none_is_left(void **state)
 	for (i = 0; i < 20; i++) {
 		m.region.guest_addr += FRONT_MEM_BYTES;
 		m.region.user_addr += FRONT_MEM_BYTES;
-		assert_int_equal(
-			front_ask(&a.g.f, VU_ADD_MEM_REG, &m, sizeof(m), &a.g.f.memfd, 1), 0);
+		assert_int_equal(front_ask(&a.g.f, VU_ADD_MEM_REG, &m, sizeof(m), &a.g.f.memfd, 1),
+				 0);
 	}
 	assert_true(open_fds() > before);
 	assert_true(open_fds() <= before + 8);
@@ -458,7 +458,8 @@ int main(void)
 		cmocka_unit_test(memory_may_come_and_go_once_for_each_pair),
 		cmocka_unit_test(frames_go_to_the_pairs_that_are_enabled),
 		cmocka_unit_test(rings_go_on_after_a_clean_stop),
-		cmocka_unit_test(a_split_ring_goes_on_at_its_used_index_whatever_the_front_end_says),
+		cmocka_unit_test(
+			a_split_ring_goes_on_at_its_used_index_whatever_the_front_end_says),
 		cmocka_unit_test(a_packed_ring_whose_place_is_lost_waits_for_a_reset),
 		cmocka_unit_test(a_new_packed_ring_with_buffers_in_it_starts),
 		cmocka_unit_test(virtio_users_base_of_a_packed_ring_is_the_beginning),

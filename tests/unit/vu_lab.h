@@ -73,8 +73,8 @@ struct vu_lab_cfg {
 	bool dumb;		   /* which cannot be announced */
 	uint8_t mac;		   /* the last octet of its address: 02:00:00:00:00:NN */
 	uint16_t mtu;
-	uint64_t features; /* 0: the default */
-	unsigned int time_factor;  /* the loop's clock runs so many times as fast; 0: 1 */
+	uint64_t features;	  /* 0: the default */
+	unsigned int time_factor; /* the loop's clock runs so many times as fast; 0: 1 */
 };
 
 /* The log, caught. */

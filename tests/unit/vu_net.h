@@ -29,7 +29,7 @@
 
 struct net_guest {
 	struct vu_front f;
-	uint8_t mac;	  /* last octet */
+	uint8_t mac;	   /* last octet */
 	unsigned int sent; /* the next slot to send from */
 };
 

@@ -102,7 +102,8 @@ in_room() {
 # Without IPv6 nobody sends who was not told to.
 room() {
 	ip netns add "$1" || return
-	in_room "$1" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+	in_room "$1" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 \
+		net.ipv6.conf.default.disable_ipv6=1
 	ip link set "$net" netns "$1" && ip -n "$1" link set "$net" name eth0 &&
 		ip -n "$1" address add "$2" dev eth0 && ip -n "$1" link set lo up &&
 		ip -n "$1" link set eth0 up

@@ -27,14 +27,15 @@ up() {
 
 agent() {
 	iperf3 -s >/dev/null 2>&1 &
-	socat TCP-LISTEN:7000,reuseaddr,fork EXEC:sh &
+	socat -t 90 TCP-LISTEN:7000,reuseaddr,fork EXEC:sh &
 	until [ -e /tmp/stop ]; do
 		sleep 0.2
 	done
 }
 
 there() {
-	echo ". /net.sh; { $*; } </dev/null && echo there-done" | socat -t 90 - "TCP:$peer:7000" >/tmp/there
+	echo ". /net.sh; { $*; } </dev/null 2>&1 && echo there-done" |
+		socat -t 90 - "TCP:$peer:7000" >/tmp/there
 	grep -v '^there-done$' /tmp/there || true
 	grep -q '^there-done$' /tmp/there
 }

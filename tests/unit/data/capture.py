@@ -3,7 +3,7 @@
 """Records what a Linux kernel leaves to a network device, and what it does itself for one that
 does nothing: net_frames.def, which test_offload.c compares with ours.
 
-  capture.py [--random N] > net_frames.def        as root; by hand, not by the tests
+  capture.py [--random N] [--seeds FOLDER] > net_frames.def     as root; by hand, not by the tests
 
 Two namespaces with a TAP device each, which take partial checksums and TSO, talk by TCP and UDP;
 this program passes the frames on and keeps some, with their virtio headers. Each frame kept then
@@ -12,7 +12,8 @@ PACKET_VNET_HDR), and what comes out there is the kernel's own segmentation and 
 
 Some frames are altered on their way into the third device, for what does not come about easily (a
 sequence number that wraps, FIN). --random N adds N such frames, altered at random and of any
-segment size: for a look at more cases than are kept.
+segment size: for a look at more cases than are kept. --seeds writes the frames as seeds for
+fuzz_net_frame.
 """
 import argparse
 import contextlib
@@ -303,6 +304,12 @@ def show(oracle, name, frame):
     print("END")
 
 
+def seed(frame, number):
+    """In memory of one piece, of pages, of header and frame."""
+    third, others = ((0, 0), (0, 0), (100, 12), (60, 54))[number % 4]
+    return bytes([4, third, others]) + frame.packed()[:VNET.size] + bytes(2) + bytes(frame.bytes)
+
+
 def biggest(frames, least=3):
     frame = max(frames, key=lambda f: f.segments())
     if frame.segments() < least:
@@ -351,7 +358,8 @@ def kept(wire):
 
     frames.append(("UDP over IPv4", wire.udp("10.98.0.2", DATA.randbytes(101))))
     frames.append(("UDP over IPv6", wire.udp("fd98::2", DATA.randbytes(33))))
-    frames.append(("UDP over IPv4 in a VLAN", in_vlan(wire.udp("10.98.0.2", DATA.randbytes(64)), 5)))
+    frame = wire.udp("10.98.0.2", DATA.randbytes(64))
+    frames.append(("UDP over IPv4 in a VLAN", in_vlan(frame, 5)))
     frames.append(("UDP over IPv6 in a VLAN", in_vlan(wire.udp("fd98::2", b""), 5)))
     # Two bytes that bring the sum to 0.
     for name, address in (("IPv4", "10.98.0.2"), ("IPv6", "fd98::2")):
@@ -381,6 +389,7 @@ def anything(frames, n):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--random", type=int, default=0)
+    parser.add_argument("--seeds")
     args = parser.parse_args()
     prefix = f"tvqcap{os.getpid()}"
     names = [prefix + c for c in "abw"]
@@ -396,6 +405,10 @@ def main():
         frames = kept(wire)
         for name, frame in frames:
             show(oracle, name, frame)
+        for number, (_, frame) in enumerate(frames):
+            if args.seeds:
+                with open(f"{args.seeds}/frame-{number:02}", "wb") as f:
+                    f.write(seed(frame, number))
         for name, frame in anything(frames, args.random):
             show(oracle, name, frame)
     finally:

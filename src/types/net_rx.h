@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the two ways into a receive queue share: net_rx.c has the usual one, net_rx_slow.c all. */
+#ifndef TVQ_TYPES_NET_RX_H
+#define TVQ_TYPES_NET_RX_H
+
+#include "device/util.h"
+#include "types/net.h"
+
+#define NET_RX_TAG 0x8100
+
+/* Frames for one queue of p, which runs: any frames, into any buffers. Drops are counted. */
+void net_rx_slow(struct net_queue *q, struct tvq_port *p, const struct tvq_frame *const *f,
+		 unsigned int n);
+
+/* The header as the receiver gets it, without what HASH_REPORT adds. gap: bytes of the frame before
+ * f->seg. */
+static inline void net_rx_header(uint8_t hdr[NET_HDR], const struct net_queue *q,
+				 const struct tvq_frame *f, unsigned int gap, unsigned int n_chains)
+{
+	uint32_t offset = 0;
+	uint64_t h = 0;
+
+	if (__builtin_expect(f->flags | f->gso_type, 0)) {
+		uint32_t start = f->csum_start + gap, len = f->len + gap;
+
+		/* DATA_VALID is no offload, and news only to who has GUEST_CSUM. */
+		h = f->flags & (q->can & TVQ_CAN_CSUM ? 3 : 1);
+		if (f->flags & 1) {
+			h |= (uint64_t)start << 48;
+			offset = f->csum_offset;
+		}
+		/* hdr_len is a hint: not less than the headers are, TCP's being up to 60 bytes. */
+		if (f->gso_type)
+			h |= (uint64_t)f->gso_type << 8 | (uint64_t)f->gso_size << 32 |
+			     (uint64_t)(uint16_t)(start + 60 < len ? start + 60 : len) << 16;
+	}
+	tvq_put64(hdr, h);
+	tvq_put32(hdr + 8, offset | n_chains << 16);
+}
+
+/*
+ * A frame that came without a tag must not be delivered with one: its EtherType is still the
+ * sender's memory, and was looked at before it was copied. Where it has changed, it is neither.
+ */
+static inline bool net_rx_tag_appeared(const struct tvq_frame *f, const uint8_t type[2])
+{
+	return !f->tagged && type[0] == NET_RX_TAG >> 8 && type[1] == (NET_RX_TAG & 0xff);
+}
+
+#endif
