@@ -5,7 +5,7 @@
 #
 #   build   compilers, meson, the libraries that tvq is built on, the tools that judge the source
 #   test    what the tests run besides
-#   guest   QEMU, and what makes the guest root and the guests' kernels (guest-root.sh,
+#   guest   QEMU, DPDK, and what makes the guest root and the guests' kernels (guest-root.sh,
 #           guest-kernel.sh)
 #   bench   the peers and meters of the benchmarks
 #
@@ -26,6 +26,7 @@ packages_of() {
 	guest)
 		echo mmdebstrap debian-archive-keyring qemu-system-x86 qemu-system-common \
 			qemu-utils e2fsprogs cpio zstd xz-utils \
+			iproute2 dpdk dpdk-dev \
 			gcc make pahole flex bison bc libelf-dev libssl-dev perl ;;
 	bench) echo fio jq python3 qemu-system-common dpdk dpdk-dev ;; # testpmd is in -dev
 	*) die "unknown group '$1': build, test, guest and bench are known" ;;

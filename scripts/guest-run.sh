@@ -17,9 +17,9 @@
 #                       The keys are properties of the device (num-queues=2, packed=on,
 #                       queue-size=256), and reconnect=SECONDS
 #   --net SOCKET[,KEY=VALUE...]
-#                       a virtio-net-pci device on SOCKET (vhost-user); may be repeated. The keys are
-#                       properties of the device (mac=MAC, packed=on, host_mtu=9000), queues=PAIRS,
-#                       and reconnect=SECONDS
+#                       a virtio-net-pci device on SOCKET (vhost-user); may be repeated. The keys
+#                       are properties of the device (mac=MAC, packed=on, host_mtu=9000),
+#                       queues=PAIRS, and reconnect=SECONDS
 #   --vfio-user SOCKET  the PCI function that is served on SOCKET, in a slot of its own from which
 #                       it can be unplugged; may be repeated: ids function0, ...; slots slot0, ...
 #   --iommu             an emulated IOMMU (intel-iommu) before all devices

@@ -139,10 +139,10 @@ struct tvq_port_mirror {
 
 struct tvq_port_cfg {
 	const struct tvq_port_ops *ops;
-	uint8_t mac[6];	  /* its own address; all zero: an uplink, addresses are learned there */
-	uint16_t mtu;	  /* bytes of payload, TVQ_MTU_MIN to TVQ_MTU_MAX */
-	bool no_spoofchk; /* its user may send from addresses that no port owns; they are learned (256
-			   * of them, at an uplink 4096; frames to others are flooded) */
+	uint8_t mac[6];	    /* its own address; all zero: an uplink, addresses are learned there */
+	uint16_t mtu;	    /* bytes of payload, TVQ_MTU_MIN to TVQ_MTU_MAX */
+	bool no_spoofchk;   /* its user may send from addresses that no port owns; they are learned
+			   * (256 of them, at an uplink 4096; frames to others are flooded) */
 	uint64_t device_id; /* of the managed device; 0: none. For listings */
 };
 
@@ -177,8 +177,8 @@ void tvq_switch_on_idle(struct tvq_switch *sw, void (*idle)(void *ctx), void *ct
 
 /*
  * A new port: link up, all VLANs, promiscuous and all-multicast, no limit. NULL and *err: -EEXIST
- * (a port has that address), -EINVAL (a group's address, an MTU out of range), -ENOMEM, -ENOSPC (2^32
- * numbers have been given out). ctx is for
+ * (a port has that address), -EINVAL (a group's address, an MTU out of range), -ENOMEM, -ENOSPC
+ * (2^32 numbers have been given out). ctx is for
  * tvq_port_ctx().
  */
 struct tvq_port *tvq_port_add(struct tvq_switch *sw, const struct tvq_port_cfg *cfg, void *ctx,
@@ -199,7 +199,8 @@ void tvq_port_set_spoofchk(struct tvq_port *p, bool on);
 /* -EINVAL; -ENOMEM: nothing has changed. */
 int tvq_port_set_vlan(struct tvq_port *p, const struct tvq_port_vlan *vlan);
 /* -EINVAL: more than 10^15 a second; -ENOMEM: nothing has changed. What was saved up or owed at the
- * rate before is forgotten. A burst is what 10 ms of the rate allow and the rest of its last frame. */
+ * rate before is forgotten. A burst is what 10 ms of the rate allow and the rest of its last frame.
+ */
 int tvq_port_set_rate(struct tvq_port *p, const struct tvq_port_rate *rate);
 /* Copied; NULL: as a new port's. -ENOMEM, and -EINVAL (too many addresses): nothing has
  * changed. A promiscuous one lets pass all that the switch has for the port. Unicast addresses let

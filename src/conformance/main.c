@@ -35,8 +35,7 @@ static void usage(FILE *to)
 	      "  --only TEXT       only tests whose name or numbers contain TEXT\n"
 	      "  --packed          the transportq as a packed ring\n"
 	      "  --workers N       in process: threads for the managed devices' queues (0)\n"
-	      "  --type TYPE       in process: the management device is block (the default) or "
-	      "network\n"
+	      "  --type TYPE       in process: what the management device is, net or block (block)\n"
 	      "  --profile FILE    volumes and limits to use, a word and its value on each line:\n"
 	      "                    volume, ro_volume, volume_bytes\n"
 	      "  --feature-bits A,B  numbers of VIRTIO_F_TRNSPT_VQ and _VDEV (48,49)\n"
@@ -222,9 +221,9 @@ static uint32_t type_of(const char *text)
 {
 	if (!strcmp(text, "block"))
 		return 2;
-	if (!strcmp(text, "network"))
+	if (!strcmp(text, "net"))
 		return 1;
-	fprintf(stderr, "tvq-conformance: --type '%s': block and network are right\n", text);
+	fprintf(stderr, "tvq-conformance: --type '%s': net and block are right\n", text);
 	exit(2);
 }
 

@@ -171,7 +171,7 @@ static void a_living_ports_mac_fails_and_is_free_after_destroy(struct ct *t)
 	is_taken(t, mac, "a device after its reset");
 	ct_destroy(t, a);
 	ct_destroy(t, b);
-	a = new_net(t, f, mac);
+	new_net(t, f, mac);
 	new_net(t, f, picked);
 	ct_connect(t, 0); /* all are destroyed */
 	new_net(t, f, mac);

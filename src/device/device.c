@@ -178,6 +178,8 @@ void tvq_device_progress(struct tvq_device *dev)
 		if (dev->type->reset)
 			dev->type->reset(dev);
 	}
+	if (dev->life == TVQ_RESETTING && dev->type->reset_busy && dev->type->reset_busy(dev))
+		return;
 	/* Ports of children that are gone may still be on their way out of the switch, and so may
 	 * what the reset changes there. A status that is 0 says that it is over: nothing of a driver
 	 * is left by then. */

@@ -62,8 +62,8 @@ struct tvq_device {
 	struct tvq_lane lane;
 	uint8_t status;
 	uint8_t life;
-	uint8_t depth; /* 0: outermost */
-	bool creating; /* its type is making what it needs; it cannot be freed yet */
+	uint8_t depth;	 /* 0: outermost */
+	bool creating;	 /* its type is making what it needs; it cannot be freed yet */
 	bool type_reset; /* RESETTING: its type has been told */
 	uint32_t generation;
 

@@ -52,6 +52,9 @@ struct tvq_type {
 	void (*destroy)(struct tvq_device *dev);
 	/* The device has been reset: configuration fields that the driver set. */
 	void (*reset)(struct tvq_device *dev);
+	/* Optional. What reset() has begun elsewhere is not over: the device's status is not 0 yet
+	 * (TQ-065). The type calls tvq_device_progress() when it is. */
+	bool (*reset_busy)(const struct tvq_device *dev);
 	/* Features were accepted (FEATURES_OK). */
 	void (*features_set)(struct tvq_device *dev);
 	/* The driver writes [offset, offset + size) of the configuration: 0, or -EPERM and nothing

@@ -126,8 +126,9 @@ static void make_frame(struct measure *m, const uint8_t mac[6], const uint8_t to
 	for (unsigned int i = DATA_AT; i < bytes - 12U; i++)
 		d[i] = (uint8_t)(i - DATA_AT);
 	/* The data has one byte more than the longest frame's: it is even, and 0. */
+	/* It comes out as 0, which would mean none, for no length. */
 	sum = fold(sum_be16(d + IP_AT + 12, 8) + 17 + udp_len + sum_be16(d + UDP_AT, udp_len));
-	put_be16(d + UDP_AT + 6, sum ? sum : 0xffff);
+	put_be16(d + UDP_AT + 6, sum);
 	m->seg = (struct tvq_seg){ .va = d, .len = bytes - 12U };
 	m->frame = (struct tvq_frame){ .n_seg = 1, .len = bytes - 12U, .seg = &m->seg };
 	memcpy(m->frame.mac, to, 6);

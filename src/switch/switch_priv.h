@@ -11,8 +11,9 @@
 
 #define TVQ_MAC_MASK 0xffffffffffffULL /* of an address in an integer; also the broadcast's */
 
-/* Addresses learned at one port at most: what is behind an uplink, and behind a managed device whose
- * user may send from addresses of its own (a bridge in a guest). Frames to others are flooded. */
+/* Addresses learned at one port at most: what is behind an uplink, and behind a managed device
+ * whose user may send from addresses of its own (a bridge in a guest). Frames to others are
+ * flooded. */
 #define TVQ_LEARN_UPLINK 4096
 #define TVQ_LEARN_DEVICE 256
 

@@ -15,8 +15,6 @@
 #define BIT(n)		  (1ull << (n))
 #define REQUIRED_FEATURES (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_ACCESS_PLATFORM))
 
-typedef unsigned long long ull;
-
 const struct tvqd_class tvqd_known_classes[TVQD_CLASSES] = {
 	{ .name = "net",
 	  .type = "network",
@@ -58,14 +56,14 @@ int tvqd_class_check_features(const struct tvqd_class *class, const struct tvqd_
 	if (tvqd_has(args, TVQD_FEATURES) && f & ~class->info.features) {
 		snprintf(err, TVQD_ERR_LEN,
 			 "features 0x%llx: mgmt0 cannot offer 0x%llx; a %s device has 0x%llx",
-			 (ull)f, (ull)(f & ~class->info.features), class->name,
-			 (ull) class->info.features);
+			 (unsigned long long)f, (unsigned long long)(f & ~class->info.features),
+			 class->name, (unsigned long long)class->info.features);
 		return -EINVAL;
 	}
 	if ((f & REQUIRED_FEATURES) != REQUIRED_FEATURES) {
 		snprintf(err, TVQD_ERR_LEN,
 			 "features 0x%llx: VERSION_1 and ACCESS_PLATFORM are required: 0x%llx",
-			 (ull)f, (ull)(f | REQUIRED_FEATURES));
+			 (unsigned long long)f, (unsigned long long)(f | REQUIRED_FEATURES));
 		return -EINVAL;
 	}
 	for (unsigned int i = 0; i < class->ops->n_needs; i++) {
@@ -73,8 +71,8 @@ int tvqd_class_check_features(const struct tvqd_class *class, const struct tvqd_
 
 		if (!needed(need, args) || f & BIT(need->bit))
 			continue;
-		snprintf(err, TVQD_ERR_LEN, "features 0x%llx: %s needs %s, bit %u", (ull)f,
-			 need->what, need->feature, need->bit);
+		snprintf(err, TVQD_ERR_LEN, "features 0x%llx: %s needs %s, bit %u",
+			 (unsigned long long)f, need->what, need->feature, need->bit);
 		return -EINVAL;
 	}
 	return 0;

@@ -212,7 +212,7 @@ void tvqd_port_label(struct tvqd *d, const struct tvq_port *port, uint32_t numbe
 {
 	const char *k = label_own(d, number, label);
 
-	/* A device of a nested manager may have the same number as one of ours. */
+	/* Not those of nested managers. */
 	if (!k && tvq_device_port(d->device, device_id) == port)
 		k = label_device(d, device_id, label);
 	if (!k) {

@@ -103,8 +103,7 @@ struct net_sync {
 	bool busy, again;
 	bool link, ctrl; /* up; the control queue is being served */
 	bool reset;	 /* what the driver set by commands is forgotten */
-	uint8_t mac[6];	 /* in: the one to go back to; out: what the port has */
-	int err;
+	uint8_t mac[6];	 /* with reset; in: the one to go back to; out: what the port has */
 };
 
 struct net_rarp {
@@ -182,6 +181,7 @@ void net_create(struct tvq_device *dev, const struct tvq_type_cfg *cfg,
 		void (*done)(struct tvq_device *dev, int err));
 void net_destroy(struct tvq_device *dev);
 void net_reset(struct tvq_device *dev);
+bool net_reset_busy(const struct tvq_device *dev);
 struct tvq_port *net_port(const struct tvq_device *dev);
 int net_set_link(struct tvq_device *dev, bool up);
 int net_announce(struct tvq_device *dev);

@@ -120,6 +120,7 @@ const struct tvq_type tvq_type_net = {
 	.create = net_create,
 	.destroy = net_destroy,
 	.reset = net_reset,
+	.reset_busy = net_reset_busy,
 	.config_set = net_config_set,
 	.port = net_port,
 	.set_link = net_set_link,

@@ -25,7 +25,6 @@ static void sync_on_worker(struct tvq_switch_op *op)
 
 	tvq_port_set_link(net->port, s->link);
 	net->ctrl_there = s->ctrl;
-	s->err = 0;
 	if (s->reset) {
 		/* Cannot fail. */
 		(void)tvq_port_set_filter(net->port, NULL);
@@ -38,7 +37,6 @@ static void sync_on_worker(struct tvq_switch_op *op)
 		if (memcmp(info.mac, s->mac, 6) != 0 && tvq_port_set_mac(net->port, s->mac)) {
 			/* Another port has taken it meanwhile: this one keeps what it has. */
 			memcpy(s->mac, info.mac, 6);
-			s->err = -EEXIST;
 		}
 	}
 	net_pairs_update(net);
@@ -62,12 +60,15 @@ static void synced(struct tvq_switch_op *op)
 	s->busy = false;
 	if (!net->dev)
 		return;
-	if (s->err)
+	if (s->reset)
 		net_config_mac(net, s->mac);
-	if (s->again)
+	if (s->again) {
 		net_sync(net);
-	else
-		net_ctrlq_feed(net);
+		return;
+	}
+	net_ctrlq_feed(net);
+	/* A reset may wait for this. The device may be gone when it returns. */
+	tvq_device_progress(net->dev);
 }
 
 void net_sync(struct net *net)
@@ -294,12 +295,21 @@ void net_reset(struct tvq_device *dev)
 {
 	struct net *net = dev->type_data;
 
+	/* No driver has been here since the last one. */
+	if (!dev->status)
+		return;
 	net_announced(net);
-	net_config_mac(net, net->mac);
 	net->os->free(net->filter, sizeof(*net->filter));
 	net->filter = NULL;
 	net->reset_due = true;
 	net_sync(net);
+}
+
+bool net_reset_busy(const struct tvq_device *dev)
+{
+	const struct net *net = dev->type_data;
+
+	return net->sync.busy;
 }
 
 struct tvq_port *net_port(const struct tvq_device *dev)

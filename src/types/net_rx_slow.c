@@ -27,6 +27,9 @@ struct place {
 	struct tvq_chain *c;
 	unsigned int seg;
 	size_t off;
+	struct tvq_csum_run
+		*run; /* sums what is put, behind the first `before` bytes; NULL: none */
+	size_t before;
 };
 
 /* ---- buffers ---- */
@@ -118,6 +121,19 @@ static void place_start(struct place *p, struct tvq_chain *c)
 	p->off = 0;
 }
 
+/* Bytes to their place. */
+static void copy(struct place *p, uint8_t *to, const uint8_t *from, size_t n)
+{
+	size_t before = n;
+
+	if (__builtin_expect(p->run != NULL, 0)) {
+		before = p->before < n ? p->before : n;
+		p->before -= before;
+		tvq_csum_copy(p->run, to + before, from + before, (uint32_t)(n - before));
+	}
+	memcpy(to, from, before);
+}
+
 /* There is room for n bytes: run_buffers() has seen to it. */
 static void put(struct place *p, const void *data, size_t n)
 {
@@ -136,7 +152,7 @@ static void put(struct place *p, const void *data, size_t n)
 		}
 		if (part > n)
 			part = n;
-		memcpy((uint8_t *)s->va + p->off, from, part);
+		copy(p, (uint8_t *)s->va + p->off, from, part);
 		from += part;
 		p->off += part;
 		n -= part;
@@ -220,10 +236,11 @@ static void put_payload(struct place *p, const struct tvq_frame *f)
 /* csum: the frame has NEEDS_CSUM and the receiver does not know that; it is computed here. */
 static void put_frame(struct run *r, const struct tvq_frame *f, bool csum)
 {
+	struct tvq_csum_run run = { 0 };
 	struct tvq_frame plain;
-	uint16_t sum = 0;
 	struct tvq_chain *c;
-	struct place p;
+	struct place p = { 0 };
+	uint16_t sum;
 	uint8_t hdr[NET_HDR_HASH], head[16];
 	unsigned int head_len, n;
 	uint32_t left;
@@ -235,7 +252,8 @@ static void put_frame(struct run *r, const struct tvq_frame *f, bool csum)
 		return;
 	c = &r->s->rx_chain[r->head];
 	if (csum) {
-		sum = tvq_frame_csum(f);
+		p.run = &run;
+		p.before = r->q->hdr_len + head_len + (size_t)f->csum_start;
 		plain = *f;
 		plain.flags = 0;
 	}
@@ -247,6 +265,9 @@ static void put_frame(struct run *r, const struct tvq_frame *f, bool csum)
 	put(&p, head, head_len);
 	put_payload(&p, f);
 	if (csum) {
+		sum = tvq_csum_end(run.sum);
+		sum = sum ? sum : 0xffff; /* as tvq_frame_csum() */
+		p.run = NULL;
 		place_start(&p, c);
 		skip(&p, r->q->hdr_len + head_len + f->csum_start + (size_t)f->csum_offset);
 		put(&p, &sum, sizeof(sum));
@@ -281,9 +302,16 @@ static void put_soft(struct run *r, const struct tvq_frame *f)
 		return;
 	}
 	r->expect += s->n_segments;
-	while ((part = tvq_segmenter_next(s))) {
+	while ((part = tvq_segmenter_next_partial(s))) {
+		uint64_t missed = r->no_buffer;
+
 		r->expect -= r->expect > 1;
-		put_frame(r, part, false);
+		put_frame(r, part, tvq_offload_needed(part, r->q->can));
+		if (r->no_buffer != missed) {
+			/* Nor has it any for the rest, which may be 65,000. */
+			r->no_buffer += s->n_segments - s->index;
+			break;
+		}
 	}
 }
 

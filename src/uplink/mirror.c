@@ -351,7 +351,7 @@ static void open_run(struct tvq_job *j)
 	const struct pcap_file h = { PCAP_NSEC, 2, 4, 0, 0, PCAP_SNAPLEN, PCAP_ETHERNET };
 
 	/* What passes is nobody else's business; and no file of somebody's is overwritten. */
-	m->fd = open(m->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	m->fd = open(m->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (m->fd < 0) {
 		m->open_err = -errno;
 		return;

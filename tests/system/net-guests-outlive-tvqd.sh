@@ -3,7 +3,8 @@
 #
 # tvqd is killed, and started again, while two guests talk. Each has two devices. Those with split
 # rings go on where they were, in the middle of a transfer. Those with packed rings cannot: nobody
-# knows their place; tvqd says so, and they work again once the guest has reset them. Argument: QEMU.
+# knows their place; tvqd says so, and they work again once the guest has reset them. Argument:
+# QEMU.
 #
 # run: 11
 . "$(dirname "$0")/net/lib.sh"

@@ -18,16 +18,19 @@ mac() { echo "02:00:00:00:00:0$1"; }
 # testpmd NAME "DEVICE..." [OPTION...] <COMMANDS: its commands come from a pipe; what it says is in
 # $tmp/NAME.
 testpmd() {
-	local name=$1 device devices=() n=0 pairs=${pairs:-1} cpus
+	local name=$1 device devices=() n=0 pairs=${pairs:-1} cpus options
 	cpus="0-$(($(nproc) - 1))"
 	for device in $2; do
-		devices+=(--vdev "net_virtio_user$n,path=$tmp/net$device.sock,mac=$(mac "$device"),packed_vq=$packed,queue_size=256,queues=$pairs,cq=1")
+		options="path=$tmp/net$device.sock,mac=$(mac "$device"),packed_vq=$packed"
+		devices+=(--vdev "net_virtio_user$n,$options,queue_size=256,queues=$pairs,cq=1")
 		n=$((n + 1))
 	done
 	shift 2
-	setpriv --pdeathsig KILL timeout -s KILL 60 setpriv --pdeathsig KILL dpdk-testpmd --no-huge -m 256 --no-pci --no-telemetry \
+	setpriv --pdeathsig KILL timeout -s KILL 60 setpriv --pdeathsig KILL \
+		dpdk-testpmd --no-huge -m 256 --no-pci --no-telemetry \
 		--file-prefix "tvq-$$-$name" --lcores "0@($cpus),1@($cpus)" "${devices[@]}" -- \
-		-i --no-flush-rx --total-num-mbufs 4096 --rxq "$pairs" --txq "$pairs" "$@" >"$tmp/$name" 2>&1
+		-i --no-flush-rx --total-num-mbufs 4096 --rxq "$pairs" --txq "$pairs" "$@" \
+		>"$tmp/$name" 2>&1
 }
 
 # After so many seconds: the counters, and the end.
@@ -41,6 +44,8 @@ counter() {
 	grep -oE "$2: *[0-9]+" "$tmp/$1" | grep -oE '[0-9]+$' | sort -n | tail -n1
 }
 
+used() { ctl -j dev vstats show "$1" qidx "$2" |
+	jq -e '[.. | .completed_desc? // empty] | max > 10'; }
 above() { [ "$(counter "$1" "$2")" -gt "$3" ]; }
 device_counter() { ctl -j switch show "net$1" | jq "[.. | objects | .$2? // empty] | max"; }
 
@@ -70,13 +75,12 @@ check "none of them was thought to be bad" sh -c \
 ### Both in one process, with two queue pairs
 
 before=$(device_counter 2 tx_packets)
-{ echo 'start tx_first'; after 3; } |
-	pairs=2 testpmd both "1 2" --forward-mode=io --eth-peer "0,$(mac 2)" --eth-peer "1,$(mac 1)" || true
+round=(--forward-mode=io --eth-peer "0,$(mac 2)" --eth-peer "1,$(mac 1)")
+{ echo 'start tx_first'; after 3; } | pairs=2 testpmd both "1 2" "${round[@]}" || true
 check "frames go round" above both RX-packets 1000
 check "over both devices" test "$(device_counter 2 tx_packets)" -gt $((before + 1000))
 for queue in 0 1 2 3; do
-	check "queue $queue has been used" sh -c "'$tvqctl' --control '$control' -j dev vstats show net1 \
-		qidx $queue | jq -e '[.. | numbers] | max > 10'"
+	check "queue $queue has been used" used net1 $queue
 done
 
 ### A process that is killed leaves the devices usable
@@ -88,7 +92,6 @@ check "a process has the device" wait_until 20 connected
 kill -KILL $killed
 check "it is free again" wait_until 10 sh -c "'$tvqctl' --control '$control' dev show net1 |
 	grep -q 'connected false'"
-{ echo 'start tx_first'; after 2; } |
-	testpmd again "1 2" --forward-mode=io --eth-peer "0,$(mac 2)" --eth-peer "1,$(mac 1)" || true
+{ echo 'start tx_first'; after 2; } | testpmd again "1 2" "${round[@]}" || true
 check "and serves the next" above again RX-packets 1000
 finish

@@ -33,9 +33,7 @@ static const struct nl_variant nl_variants[] = {
 	{ false, 1 },
 	{ true, 1 },
 };
-#define nl_each(v)                                                                                 \
-	(const struct nl_variant *v = nl_variants;                                                 \
-	 v < nl_variants + sizeof(nl_variants) / sizeof(nl_variants[0]); v++)
+#define NL_VARIANTS_END (nl_variants + sizeof(nl_variants) / sizeof(nl_variants[0]))
 
 /* A received frame, copied. */
 struct nl_frame {

@@ -319,6 +319,7 @@ static void owner_sets_what_the_driver_added_by_its_number(void **state)
 	lab_refused(l, SET("d", "\"link\":\"up\""), "knows its devices by their numbers");
 	lab_refused(l, SET("2", "\"link\":\"up\""), "no device or port '2'");
 	lab_refused(l, SET("0", "\"link\":\"up\""), "no device or port '0'");
+	lab_refused(l, SET("1x", "\"link\":\"up\""), "no device or port '1x'");
 	lab_refused(l, SET("18446744073709551617", "\"link\":\"up\""), "no device or port '1844");
 	lab_ok(l, ASK("dev announce", "\"name\":\"1\""), NULL);
 	lab_ok(&managing, DEL("d"), NULL);

@@ -12,8 +12,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <tvqd/nettext.h>
-
 #include "control_lab.h"
 
 static struct lab lab, managing;
@@ -61,10 +59,26 @@ __attribute__((format(printf, 2, 0))) static const char *with(const struct lab *
 #define STREAM(name, more) ASK("uplink add", "\"name\":\"" name "\",\"stream\":\"%s\"" more)
 #define MIRROR(name, more) ASK("mirror add", "\"name\":\"" name "\",\"file\":\"%s\"" more)
 
+/* Longer than anything takes; what waits for longer has failed. */
+#define PATIENCE 60000
+
 static void wait_for(const struct lab *l, const char *request, const char *text)
 {
-	while (!strstr(lab_ask(l, request), text))
+	for (unsigned int i = 0; !strstr(lab_ask(l, request), text); i++) {
+		if (i == PATIENCE)
+			fail_msg("%s never says %s", request, text);
 		usleep(1000);
+	}
+}
+
+/* Until a mirror's file has been closed, say. */
+static void wait_for_fds(const struct lab *l, unsigned int n)
+{
+	for (unsigned int i = 0; lab_fds(l) != n; i++) {
+		if (i == PATIENCE)
+			fail_msg("%u descriptors stay open, not %u", lab_fds(l), n);
+		usleep(1000);
+	}
 }
 
 static int dial(const struct lab *l, const char *name)
@@ -204,36 +218,43 @@ static void mirror_ends_with_its_port(void **state)
 	lab_ok(l, ADD("d", ""), NULL);
 	lab_ok(l, with(l, MIRROR("d", ""), "d.pcap"), NULL);
 	lab_ok(l, DEL("d"), NULL);
-	wait_for(l, MIRROR_DEL("d"), "'d' is not mirrored");
-	/* The name is free for another, and the file is closed. */
+	/* The name is free for another. */
 	lab_ok(l, ADD("d", ""), NULL);
 	lab_ok(l, PORT("d"), "\"mirrored\":false");
-	lab_ok(l, with(l, MIRROR("d", ""), "d2.pcap"), NULL);
+	wait_for(l, with(l, MIRROR("d", ""), "d2.pcap"), "\"ok\"");
 	lab_ok(l, with(l, STREAM("u", ",\"listen\":\"on\""), "u.sock"), NULL);
 	lab_ok(l, with(l, MIRROR("u", ""), "u.pcap"), NULL);
 	lab_ok(l, UPLINK_DEL("u"), NULL);
-	wait_for(l, MIRROR_DEL("u"), "'u' is not mirrored");
-	lab_ok(l, SINK("k", ""), NULL);
-	lab_ok(l, with(l, MIRROR("k", ""), "k.pcap"), NULL);
-	lab_ok(l, PORT_DEL("k"), NULL);
-	wait_for(l, MIRROR_DEL("k"), "'k' is not mirrored");
+	lab_ok(l, SINK("u", ""), NULL);
+	wait_for(l, with(l, MIRROR("u", ""), "u2.pcap"), "\"ok\"");
+	lab_ok(l, PORT_DEL("u"), NULL);
+	lab_ok(l, SINK("u", ""), NULL);
+	wait_for(l, with(l, MIRROR("u", ""), "u3.pcap"), "\"ok\"");
 }
 
 /* Nobody tells the owner before a guest's driver deletes its device, or resets mgmt0. */
 static void mirror_ends_with_a_device_that_its_driver_deletes(void **state)
 {
 	struct lab *l = *state;
+	const char *answer;
+	unsigned int fds;
 
 	lab_ok(&managing, ADD("d", ""), "\"device_id\":1");
 	lab_ok(&managing, ADD("e", ""), "\"device_id\":2");
-	lab_ok(l, with(l, MIRROR("1", ""), "1.pcap"), NULL);
 	lab_ok(l, with(l, MIRROR("2", ""), "2.pcap"), NULL);
+	fds = lab_fds(l);
+	lab_ok(l, with(l, MIRROR("1", ""), "1.pcap"), NULL);
 	lab_ok(&managing, DEL("d"), NULL);
-	wait_for(l, MIRROR_DEL("1"), "'1' is not mirrored");
+	wait_for_fds(l, fds);
+	/* It ends by itself: there is none to delete. */
+	do
+		answer = lab_ask(l, MIRROR_DEL("1"));
+	while (strstr(answer, "is being deleted"));
+	assert_holds(answer, "'1' is not mirrored");
 	lab_ok(l, PORT("2"), "\"mirrored\":true");
 	assert_int_equal(lab_stop(&managing, SIGTERM), 0);
-	wait_for(l, MIRROR_DEL("2"), "'2' is not mirrored");
 	wait_for(l, ASK("switch show", ""), "{\"switch\":{}}");
+	wait_for(l, MIRROR_DEL("2"), "'2' is not mirrored");
 }
 
 static void daemon_with_uplinks_mirrors_and_traffic_ends_cleanly(void **state)
@@ -301,12 +322,13 @@ static void listings_show_each_port_and_each_address_once(void **state)
 	lab_ok(l, ASK("switch fdb show", "\"from\":\"18446744073709551615\""), "\"fdb\":{");
 }
 
-static void put_frame(int fd, const char *from)
+/* From 52:54:00:00:00:LAST, to all. */
+static void put_frame(int fd, uint8_t last)
 {
 	/* Length, destination, source, an EtherType for experiments. */
-	uint8_t bytes[4 + 60] = { 0, 0, 0, 60, 255, 255, 255, 255, 255, 255 };
+	uint8_t bytes[4 + 60] = { 0,   0,   0,	  60,	255,  255, 255, 255,
+				  255, 255, 0x52, 0x54, 0x00, 0,   0,	last };
 
-	assert_int_equal(tvqd_mac_parse(from, bytes + 10), 0);
 	bytes[16] = 0x88;
 	bytes[17] = 0xb5;
 	assert_int_equal(send(fd, bytes, sizeof(bytes), MSG_NOSIGNAL), sizeof(bytes));
@@ -320,7 +342,7 @@ static void address_that_an_uplink_brings_is_shown_as_learned(void **state)
 	lab_ok(l, ADD("d", ",\"mac\":\"" MAC("01") "\",\"vlan\":10"), NULL);
 	lab_ok(l, with(l, STREAM("u", ",\"listen\":\"on\",\"vlan\":10"), "u.sock"), NULL);
 	fd = dial(l, "u.sock");
-	put_frame(fd, MAC("77"));
+	put_frame(fd, 0x77);
 	wait_for(l, ASK("switch fdb show", ""), "\"learned\"");
 	lab_ok(l, ASK("switch fdb show", ""),
 	       "\"u\":[{\"mac\":\"" MAC("77") "\",\"state\":\"learned\",\"vlan\":10,\"age\":");
@@ -334,6 +356,28 @@ static void address_that_an_uplink_brings_is_shown_as_learned(void **state)
 	assert_holds(out, "\n  drops no-buffer 1\nu: port 2 kind uplink ");
 	assert_int_equal(lab_ctl(l, NULL, out, err, "switch", "fdb", NULL), 0);
 	assert_holds(out, "u: mac " MAC("77") " state learned vlan 10 age ");
+	close(fd);
+}
+
+/* One port's addresses are in several pages of the answer. */
+static void all_addresses_of_a_port_are_listed(void **state)
+{
+	enum { N = 200 };
+	struct lab *l = *state;
+	struct json_object *o, *list;
+	int fd;
+
+	lab_ok(l, with(l, STREAM("u", ",\"listen\":\"on\""), "u.sock"), NULL);
+	fd = dial(l, "u.sock");
+	for (uint8_t i = 0; i < N; i++)
+		put_frame(fd, i);
+	wait_for(l, PORT("u"), "\"learned\":200");
+	assert_int_equal(lab_ctl(l, NULL, out, err, "-j", "switch", "fdb", "show", NULL), 0);
+	o = json_tokener_parse(out);
+	assert_true(json_object_object_get_ex(o, "fdb", &list) &&
+		    json_object_object_get_ex(list, "u", &list));
+	assert_int_equal(json_object_array_length(list), N);
+	json_object_put(o);
 	close(fd);
 }
 
@@ -399,6 +443,7 @@ int main(void)
 		TEST(daemon_with_uplinks_mirrors_and_traffic_ends_cleanly),
 		TEST(listings_show_each_port_and_each_address_once),
 		TEST(address_that_an_uplink_brings_is_shown_as_learned),
+		TEST(all_addresses_of_a_port_are_listed),
 		TEST(ports_are_added_by_the_words_of_tvqctl),
 	};
 

@@ -65,32 +65,30 @@ static void promiscuous_and_all_multicast_take_effect(void **state)
 	struct dl l;
 
 	(void)state;
-	for
-		nl_each(v)
-		{
-			up(&l, v);
-			assert_true(hears(nobody));
-			assert_true(hears(group));
-			assert_int_equal(rx(VIRTIO_NET_CTRL_RX_PROMISC, off), 0);
-			assert_int_equal(rx(VIRTIO_NET_CTRL_RX_ALLMULTI, off), 0);
-			assert_false(hears(nobody));
-			assert_false(hears(group));
-			assert_true(hears(nl_everybody));
-			assert_int_equal(rx(VIRTIO_NET_CTRL_RX_ALLMULTI, on), 0);
-			assert_true(hears(group));
-			assert_false(hears(nobody));
-			assert_int_equal(rx(VIRTIO_NET_CTRL_RX_PROMISC, on), 0);
-			assert_int_equal(rx(VIRTIO_NET_CTRL_RX_ALLMULTI, off), 0);
-			assert_true(hears(nobody));
-			/* After a reset everything comes again. */
-			assert_int_equal(rx(VIRTIO_NET_CTRL_RX_PROMISC, off), 0);
-			assert_false(hears(nobody));
-			nl_dev_down(&b);
-			nl_drive(&b, &l, b.id, &(struct tvq_net_cfg){ .packed = v->packed });
-			assert_true(hears(nobody));
-			assert_true(hears(group));
-			down(&l);
-		}
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		up(&l, v);
+		assert_true(hears(nobody));
+		assert_true(hears(group));
+		assert_int_equal(rx(VIRTIO_NET_CTRL_RX_PROMISC, off), 0);
+		assert_int_equal(rx(VIRTIO_NET_CTRL_RX_ALLMULTI, off), 0);
+		assert_false(hears(nobody));
+		assert_false(hears(group));
+		assert_true(hears(nl_everybody));
+		assert_int_equal(rx(VIRTIO_NET_CTRL_RX_ALLMULTI, on), 0);
+		assert_true(hears(group));
+		assert_false(hears(nobody));
+		assert_int_equal(rx(VIRTIO_NET_CTRL_RX_PROMISC, on), 0);
+		assert_int_equal(rx(VIRTIO_NET_CTRL_RX_ALLMULTI, off), 0);
+		assert_true(hears(nobody));
+		/* After a reset everything comes again. */
+		assert_int_equal(rx(VIRTIO_NET_CTRL_RX_PROMISC, off), 0);
+		assert_false(hears(nobody));
+		nl_dev_down(&b);
+		nl_drive(&b, &l, b.id, &(struct tvq_net_cfg){ .packed = v->packed });
+		assert_true(hears(nobody));
+		assert_true(hears(group));
+		down(&l);
+	}
 }
 
 static void the_extra_modes_take_effect(void **state)
@@ -98,29 +96,27 @@ static void the_extra_modes_take_effect(void **state)
 	struct dl l;
 
 	(void)state;
-	for
-		nl_each(v)
-		{
-			up(&l, v);
-			assert_int_equal(rx(VIRTIO_NET_CTRL_RX_PROMISC, off), 0);
-			assert_false(hears(nobody));
-			assert_int_equal(rx(VIRTIO_NET_CTRL_RX_ALLUNI, on), 0);
-			assert_true(hears(nobody));
-			assert_int_equal(rx(VIRTIO_NET_CTRL_RX_ALLUNI, off), 0);
-			assert_int_equal(rx(VIRTIO_NET_CTRL_RX_NOBCAST, on), 0);
-			assert_false(hears(nl_everybody));
-			assert_true(hears(group));
-			assert_int_equal(rx(VIRTIO_NET_CTRL_RX_NOBCAST, off), 0);
-			assert_true(hears(nl_everybody));
-			assert_int_equal(rx(VIRTIO_NET_CTRL_RX_NOMULTI, on), 0);
-			assert_false(hears(group));
-			assert_int_equal(rx(VIRTIO_NET_CTRL_RX_NOMULTI, off), 0);
-			assert_int_equal(rx(VIRTIO_NET_CTRL_RX_NOUNI, on), 0);
-			assert_false(hears(b.mac));
-			assert_int_equal(rx(VIRTIO_NET_CTRL_RX_NOUNI, off), 0);
-			assert_true(hears(b.mac));
-			down(&l);
-		}
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		up(&l, v);
+		assert_int_equal(rx(VIRTIO_NET_CTRL_RX_PROMISC, off), 0);
+		assert_false(hears(nobody));
+		assert_int_equal(rx(VIRTIO_NET_CTRL_RX_ALLUNI, on), 0);
+		assert_true(hears(nobody));
+		assert_int_equal(rx(VIRTIO_NET_CTRL_RX_ALLUNI, off), 0);
+		assert_int_equal(rx(VIRTIO_NET_CTRL_RX_NOBCAST, on), 0);
+		assert_false(hears(nl_everybody));
+		assert_true(hears(group));
+		assert_int_equal(rx(VIRTIO_NET_CTRL_RX_NOBCAST, off), 0);
+		assert_true(hears(nl_everybody));
+		assert_int_equal(rx(VIRTIO_NET_CTRL_RX_NOMULTI, on), 0);
+		assert_false(hears(group));
+		assert_int_equal(rx(VIRTIO_NET_CTRL_RX_NOMULTI, off), 0);
+		assert_int_equal(rx(VIRTIO_NET_CTRL_RX_NOUNI, on), 0);
+		assert_false(hears(b.mac));
+		assert_int_equal(rx(VIRTIO_NET_CTRL_RX_NOUNI, off), 0);
+		assert_true(hears(b.mac));
+		down(&l);
+	}
 }
 
 /* Two tables, of one address each where it is given. */
@@ -147,47 +143,43 @@ static void mac_tables_take_effect(void **state)
 	struct dl l;
 
 	(void)state;
-	for
-		nl_each(v)
-		{
-			uint32_t len;
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		uint32_t len;
 
-			up(&l, v);
-			assert_int_equal(rx(VIRTIO_NET_CTRL_RX_PROMISC, off), 0);
-			assert_int_equal(rx(VIRTIO_NET_CTRL_RX_ALLMULTI, off), 0);
-			len = tables(buf, nobody, group);
-			assert_int_equal(ctrl(VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET,
-					      buf, len),
-					 0);
-			assert_true(hears(nobody));
-			assert_false(hears(other));
-			assert_true(hears(group));
-			assert_false(hears(group2));
-			assert_true(hears(b.mac));
-			/* Replaced as a whole. */
-			len = tables(buf, other, NULL);
-			assert_int_equal(ctrl(VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET,
-					      buf, len),
-					 0);
-			assert_false(hears(nobody));
-			assert_true(hears(other));
-			assert_false(hears(group));
-			/* More than the device has room for: all of that kind. */
-			memset(buf, 0, sizeof(buf));
-			buf[0] = 0xff;
-			for (int i = 0; i < 255; i++) {
-				memcpy(buf + 4 + 6 * i, nobody, 6);
-				buf[4 + 6 * i + 5] = (uint8_t)i;
-				buf[4 + 6 * i + 4] = 9;
-			}
-			assert_int_equal(ctrl(VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET,
-					      buf, 4 + 255 * 6 + 4),
-					 0);
-			for (int i = 0; i < 255; i += 50)
-				assert_true(hears(buf + 4 + 6 * i));
-			assert_false(hears(group));
-			down(&l);
+		up(&l, v);
+		assert_int_equal(rx(VIRTIO_NET_CTRL_RX_PROMISC, off), 0);
+		assert_int_equal(rx(VIRTIO_NET_CTRL_RX_ALLMULTI, off), 0);
+		len = tables(buf, nobody, group);
+		assert_int_equal(ctrl(VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET, buf, len),
+				 0);
+		assert_true(hears(nobody));
+		assert_false(hears(other));
+		assert_true(hears(group));
+		assert_false(hears(group2));
+		assert_true(hears(b.mac));
+		/* Replaced as a whole. */
+		len = tables(buf, other, NULL);
+		assert_int_equal(ctrl(VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET, buf, len),
+				 0);
+		assert_false(hears(nobody));
+		assert_true(hears(other));
+		assert_false(hears(group));
+		/* More than the device has room for: all of that kind. */
+		memset(buf, 0, sizeof(buf));
+		buf[0] = 0xff;
+		for (int i = 0; i < 255; i++) {
+			memcpy(buf + 4 + 6 * i, nobody, 6);
+			buf[4 + 6 * i + 5] = (uint8_t)i;
+			buf[4 + 6 * i + 4] = 9;
 		}
+		assert_int_equal(ctrl(VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET, buf,
+				      4 + 255 * 6 + 4),
+				 0);
+		for (int i = 0; i < 255; i += 50)
+			assert_true(hears(buf + 4 + 6 * i));
+		assert_false(hears(group));
+		down(&l);
+	}
 }
 
 static void mac_addr_set_moves_the_device(void **state)
@@ -195,43 +187,40 @@ static void mac_addr_set_moves_the_device(void **state)
 	struct dl l;
 
 	(void)state;
-	for
-		nl_each(v)
-		{
-			uint8_t old[6];
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		uint8_t old[6];
 
-			up(&l, v);
-			memcpy(old, b.mac, 6);
-			assert_int_equal(rx(VIRTIO_NET_CTRL_RX_PROMISC, off), 0);
-			assert_int_equal(ctrl(VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET,
-					      other, 6),
-					 0);
-			memcpy(b.mac, other, 6);
-			assert_true(hears(other));
-			assert_false(hears(old));
-			/* It sends from the new one only (TQ-141). */
-			nl_ether(f, a.mac, old, NL_TYPE, 60, 1);
-			nl_send(&b, f, 60);
-			nl_nothing_before(&b, &a, 2);
-			assert_int_equal(nl_drops(&b, TVQ_DROP_SPOOFED), 1);
-			/* A living port's, a group's, none. */
-			assert_int_equal(ctrl(VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET,
-					      a.mac, 6),
-					 -EIO);
-			assert_int_equal(ctrl(VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET,
-					      group, 6),
-					 -EIO);
-			assert_int_equal(ctrl(VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET,
-					      "\0\0\0\0\0\0", 6),
-					 -EIO);
-			assert_true(hears(other));
-			/* The configuration tells; a reset brings the first one back. */
-			nl_dev_down(&b);
-			nl_drive(&b, &l, b.id, &(struct tvq_net_cfg){ .packed = v->packed });
-			assert_memory_equal(b.mac, old, 6);
-			nl_passes(&a, &b, 60, 4);
-			down(&l);
-		}
+		up(&l, v);
+		memcpy(old, b.mac, 6);
+		assert_int_equal(rx(VIRTIO_NET_CTRL_RX_PROMISC, off), 0);
+		assert_int_equal(ctrl(VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, other, 6),
+				 0);
+		memcpy(b.mac, other, 6);
+		assert_true(hears(other));
+		assert_false(hears(old));
+		/* It sends from the new one only (TQ-141). */
+		nl_ether(f, a.mac, old, NL_TYPE, 60, 1);
+		nl_send(&b, f, 60);
+		nl_nothing_before(&b, &a, 2);
+		assert_int_equal(nl_drops(&b, TVQ_DROP_SPOOFED), 1);
+		/* A living port's, a group's, none. */
+		assert_int_equal(ctrl(VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, a.mac, 6),
+				 -EIO);
+		assert_int_equal(ctrl(VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, group, 6),
+				 -EIO);
+		assert_int_equal(ctrl(VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET,
+				      "\0\0\0\0\0\0", 6),
+				 -EIO);
+		assert_true(hears(other));
+		/* The configuration tells; a reset brings the first one back. */
+		nl_dev_down(&b);
+		nl_drive(&b, &l, b.id, &(struct tvq_net_cfg){ .packed = v->packed });
+		assert_memory_equal(b.mac, old, 6);
+		nl_passes(&a, &b, 60, 4);
+		nl_passes(&b, &a, 60, 5);
+		assert_memory_equal(nl_info(&b).mac, old, 6);
+		down(&l);
+	}
 }
 
 static uint16_t config16(struct nl_dev *d, uint32_t offset)
@@ -249,17 +238,14 @@ static void the_configuration_tells_the_address_that_was_set(void **state)
 	struct dl l;
 
 	(void)state;
-	for
-		nl_each(v)
-		{
-			up(&l, v);
-			assert_int_equal(ctrl(VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET,
-					      other, 6),
-					 0);
-			assert_int_equal(config16(&b, 0), 0xee02);
-			assert_int_equal(config16(&b, 4), 0x0200);
-			down(&l);
-		}
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		up(&l, v);
+		assert_int_equal(ctrl(VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, other, 6),
+				 0);
+		assert_int_equal(config16(&b, 0), 0xee02);
+		assert_int_equal(config16(&b, 4), 0x0200);
+		down(&l);
+	}
 }
 
 static bool hears_vlan(uint16_t vid)
@@ -293,26 +279,24 @@ static void the_vlan_filter_takes_effect(void **state)
 	struct dl l;
 
 	(void)state;
-	for
-		nl_each(v)
-		{
-			up(&l, v);
-			assert_int_equal(rx(VIRTIO_NET_CTRL_RX_PROMISC, off), 0);
-			assert_int_equal(vlan(VIRTIO_NET_CTRL_VLAN_ADD, 10), 0);
-			assert_int_equal(vlan(VIRTIO_NET_CTRL_VLAN_ADD, 4094), 0);
-			assert_true(hears_vlan(10));
-			assert_true(hears_vlan(4094));
-			assert_false(hears_vlan(11));
-			assert_int_equal(vlan(VIRTIO_NET_CTRL_VLAN_DEL, 10), 0);
-			assert_false(hears_vlan(10));
-			assert_true(hears_vlan(4094));
-			/* Who is promiscuous hears all. */
-			assert_int_equal(rx(VIRTIO_NET_CTRL_RX_PROMISC, on), 0);
-			assert_true(hears_vlan(10));
-			assert_int_equal(vlan(VIRTIO_NET_CTRL_VLAN_ADD, 4096), -EIO);
-			assert_int_equal(vlan(VIRTIO_NET_CTRL_VLAN_ADD, 0xffff), -EIO);
-			down(&l);
-		}
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		up(&l, v);
+		assert_int_equal(rx(VIRTIO_NET_CTRL_RX_PROMISC, off), 0);
+		assert_int_equal(vlan(VIRTIO_NET_CTRL_VLAN_ADD, 10), 0);
+		assert_int_equal(vlan(VIRTIO_NET_CTRL_VLAN_ADD, 4094), 0);
+		assert_true(hears_vlan(10));
+		assert_true(hears_vlan(4094));
+		assert_false(hears_vlan(11));
+		assert_int_equal(vlan(VIRTIO_NET_CTRL_VLAN_DEL, 10), 0);
+		assert_false(hears_vlan(10));
+		assert_true(hears_vlan(4094));
+		/* Who is promiscuous hears all. */
+		assert_int_equal(rx(VIRTIO_NET_CTRL_RX_PROMISC, on), 0);
+		assert_true(hears_vlan(10));
+		assert_int_equal(vlan(VIRTIO_NET_CTRL_VLAN_ADD, 4096), -EIO);
+		assert_int_equal(vlan(VIRTIO_NET_CTRL_VLAN_ADD, 0xffff), -EIO);
+		down(&l);
+	}
 }
 
 static void the_driver_is_asked_to_announce_and_says_when_it_has(void **state)
@@ -320,33 +304,30 @@ static void the_driver_is_asked_to_announce_and_says_when_it_has(void **state)
 	struct dl l;
 
 	(void)state;
-	for
-		nl_each(v)
-		{
-			struct tvq_device *mgmt;
-			uint16_t status;
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		struct tvq_device *mgmt;
+		uint16_t status;
 
-			up(&l, v);
-			mgmt = tvq_inproc_device(l.bus);
-			assert_int_equal(tvq_device_announce(mgmt, b.id), 0);
-			assert_int_equal(tvq_net_status(b.net, &status), 0);
-			assert_int_equal(status, VIRTIO_NET_S_LINK_UP | VIRTIO_NET_S_ANNOUNCE);
-			assert_int_equal(ctrl(VIRTIO_NET_CTRL_ANNOUNCE,
-					      VIRTIO_NET_CTRL_ANNOUNCE_ACK, NULL, 0),
-					 0);
-			assert_int_equal(tvq_net_status(b.net, &status), 0);
-			assert_int_equal(status, VIRTIO_NET_S_LINK_UP);
-			/* One that cannot is announced by the device. */
-			nl_dev_down(&b);
-			nl_dev_up(&b, &l, v, F(MAC));
-			assert_int_equal(tvq_device_announce(mgmt, b.id), 0);
-			nl_receive(&a, 0);
-			assert_memory_equal(a.got.data, nl_everybody, 6);
-			assert_memory_equal(a.got.data + 6, b.mac, 6);
-			assert_int_equal(nl_get_be16(a.got.data + 12), 0x8035); /* RARP */
-			assert_int_equal(tvq_device_announce(mgmt, 12345), -ENOENT);
-			down(&l);
-		}
+		up(&l, v);
+		mgmt = tvq_inproc_device(l.bus);
+		assert_int_equal(tvq_device_announce(mgmt, b.id), 0);
+		assert_int_equal(tvq_net_status(b.net, &status), 0);
+		assert_int_equal(status, VIRTIO_NET_S_LINK_UP | VIRTIO_NET_S_ANNOUNCE);
+		assert_int_equal(
+			ctrl(VIRTIO_NET_CTRL_ANNOUNCE, VIRTIO_NET_CTRL_ANNOUNCE_ACK, NULL, 0), 0);
+		assert_int_equal(tvq_net_status(b.net, &status), 0);
+		assert_int_equal(status, VIRTIO_NET_S_LINK_UP);
+		/* One that cannot is announced by the device. */
+		nl_dev_down(&b);
+		nl_dev_up(&b, &l, v, F(MAC));
+		assert_int_equal(tvq_device_announce(mgmt, b.id), 0);
+		nl_receive(&a, 0);
+		assert_memory_equal(a.got.data, nl_everybody, 6);
+		assert_memory_equal(a.got.data + 6, b.mac, 6);
+		assert_int_equal(nl_get_be16(a.got.data + 12), 0x8035); /* RARP */
+		assert_int_equal(tvq_device_announce(mgmt, 12345), -ENOENT);
+		down(&l);
+	}
 }
 
 /* ---- commands that cannot be ---- */
@@ -392,22 +373,19 @@ static void commands_that_cannot_be_get_err_and_change_nothing(void **state)
 	struct dl l;
 
 	(void)state;
-	for
-		nl_each(v)
-		{
-			up(&l, v);
-			assert_int_equal(rx(VIRTIO_NET_CTRL_RX_PROMISC, off), 0);
-			for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-				assert_int_equal(ctrl(bad[i].class, bad[i].cmd, bad[i].data,
-						      bad[i].len),
-						 -EIO);
-			assert_false(hears(nobody));
-			assert_true(hears(group));
-			assert_true(hears(b.mac));
-			assert_true(hears_vlan(5));
-			assert_int_equal(dl_status(l.client, b.id), DL_DRIVER_OK);
-			down(&l);
-		}
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		up(&l, v);
+		assert_int_equal(rx(VIRTIO_NET_CTRL_RX_PROMISC, off), 0);
+		for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+			assert_int_equal(ctrl(bad[i].class, bad[i].cmd, bad[i].data, bad[i].len),
+					 -EIO);
+		assert_false(hears(nobody));
+		assert_true(hears(group));
+		assert_true(hears(b.mac));
+		assert_true(hears_vlan(5));
+		assert_int_equal(dl_status(l.client, b.id), DL_DRIVER_OK);
+		down(&l);
+	}
 }
 
 static void pairs_that_cannot_be_get_err(void **state)
@@ -416,30 +394,28 @@ static void pairs_that_cannot_be_get_err(void **state)
 	struct dl l;
 
 	(void)state;
-	for
-		nl_each(v)
-		{
-			struct tvq_net_cfg dc = { .packed = v->packed };
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		struct tvq_net_cfg dc = { .packed = v->packed };
 
-			dl_up(&l, v->workers, NULL);
-			nl_dev_up(&a, &l, v, 0);
-			nl_drive(&b, &l, nl_create(l.client, 0, &cfg), &dc);
-			assert_int_equal(tvq_net_use_pairs(b.net, 0), -EIO);
-			assert_int_equal(tvq_net_use_pairs(b.net, 4), -EIO);
-			assert_int_equal(tvq_net_use_pairs(b.net, 0x8000), -EIO);
-			assert_int_equal(tvq_net_use_pairs(b.net, 0xffff), -EIO);
-			assert_int_equal(ctrl(VIRTIO_NET_CTRL_MQ, 0, on, 1), -EIO);
-			/* Pairs whose queues were never set up: frames go to the one that was. */
-			assert_int_equal(tvq_net_use_pairs(b.net, 3), 0);
-			for (uint32_t i = 0; i < 40; i++) {
-				uint32_t len = nl_tcp(f, false, b.mac, a.mac, 30, i);
+		dl_up(&l, v->workers, NULL);
+		nl_dev_up(&a, &l, v, 0);
+		nl_drive(&b, &l, nl_create(l.client, 0, &cfg), &dc);
+		assert_int_equal(tvq_net_use_pairs(b.net, 0), -EIO);
+		assert_int_equal(tvq_net_use_pairs(b.net, 4), -EIO);
+		assert_int_equal(tvq_net_use_pairs(b.net, 0x8000), -EIO);
+		assert_int_equal(tvq_net_use_pairs(b.net, 0xffff), -EIO);
+		assert_int_equal(ctrl(VIRTIO_NET_CTRL_MQ, 0, on, 1), -EIO);
+		/* Pairs whose queues were never set up: frames go to the one that was. */
+		assert_int_equal(tvq_net_use_pairs(b.net, 3), 0);
+		for (uint32_t i = 0; i < 40; i++) {
+			uint32_t len = nl_tcp(f, false, b.mac, a.mac, 30, i);
 
-				nl_be16(f + 34, 7000 + i);
-				nl_send(&a, f, len);
-				nl_expect(&b, f, len);
-			}
-			down(&l);
+			nl_be16(f + 34, 7000 + i);
+			nl_send(&a, f, len);
+			nl_expect(&b, f, len);
 		}
+		down(&l);
+	}
 }
 
 /* ---- the ring: a command in pieces ---- */
@@ -511,43 +487,41 @@ static void a_command_may_be_cut_anywhere(void **state)
 	struct dl l;
 
 	(void)state;
-	for
-		nl_each(v)
-		{
-			uint8_t set[2 + 6] = { 1, 1, 0x02, 0xee, 0, 0, 0, 7 };
-			uint64_t iova, ack_iova;
-			uint8_t *out, *ack;
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		uint8_t set[2 + 6] = { 1, 1, 0x02, 0xee, 0, 0, 0, 7 };
+		uint64_t iova, ack_iova;
+		uint8_t *out, *ack;
 
-			raw_up(&l, v);
-			out = dl_alloc(&mem, 64, 8, &iova);
-			ack = dl_alloc(&mem, 8, 8, &ack_iova);
-			memcpy(out, set, sizeof(set));
-			/* One byte each. */
-			for (int round = 0; round < 3; round++) {
-				struct tvq_sg sg[16];
-				unsigned int n = 0;
+		raw_up(&l, v);
+		out = dl_alloc(&mem, 64, 8, &iova);
+		ack = dl_alloc(&mem, 8, 8, &ack_iova);
+		memcpy(out, set, sizeof(set));
+		/* One byte each. */
+		for (int round = 0; round < 3; round++) {
+			struct tvq_sg sg[16];
+			unsigned int n = 0;
 
-				for (uint32_t i = 0; i < sizeof(set); i += (uint32_t)round + 1) {
-					uint32_t left = (uint32_t)sizeof(set) - i;
+			for (uint32_t i = 0; i < sizeof(set); i += (uint32_t)round + 1) {
+				uint32_t left = (uint32_t)sizeof(set) - i;
 
-					sg[n++] = (struct tvq_sg){ iova + i,
-								   left < (uint32_t)round + 1
+				sg[n++] =
+					(struct tvq_sg){ iova + i, left < (uint32_t)round + 1
 									   ? left
 									   : (uint32_t)round + 1 };
-				}
-				sg[n] = (struct tvq_sg){ ack_iova, 1 };
-				*ack = 0xee;
-				assert_int_equal(command(sg, n, 1), 1);
-				assert_int_equal(*ack, VIRTIO_NET_OK);
-				/* More room than the ack takes: left alone. */
-				memset(ack, 0xee, 8);
-				sg[n].len = 8;
-				assert_int_equal(command(sg, n, 1), 1);
-				assert_int_equal(ack[0], VIRTIO_NET_OK);
-				assert_int_equal(ack[1], 0xee);
 			}
-			raw_down(&l);
+			sg[n] = (struct tvq_sg){ ack_iova, 1 };
+			*ack = 0xee;
+			assert_int_equal(command(sg, n, 1), 1);
+			assert_int_equal(*ack, VIRTIO_NET_OK);
+			/* More room than the ack takes: left alone. */
+			memset(ack, 0xee, 8);
+			sg[n].len = 8;
+			assert_int_equal(command(sg, n, 1), 1);
+			assert_int_equal(ack[0], VIRTIO_NET_OK);
+			assert_int_equal(ack[1], 0xee);
 		}
+		raw_down(&l);
+	}
 }
 
 static void a_command_that_is_cut_off_harms_nobody(void **state)
@@ -555,45 +529,43 @@ static void a_command_that_is_cut_off_harms_nobody(void **state)
 	struct dl l;
 
 	(void)state;
-	for
-		nl_each(v)
-		{
-			uint64_t iova, ack_iova;
-			uint8_t *out, *ack;
-			struct tvq_sg sg[2];
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		uint64_t iova, ack_iova;
+		uint8_t *out, *ack;
+		struct tvq_sg sg[2];
 
-			raw_up(&l, v);
-			out = dl_alloc(&mem, 8192, 8, &iova);
-			ack = dl_alloc(&mem, 8, 8, &ack_iova);
-			/* The header itself. */
-			for (uint32_t len = 1; len < 3; len++) {
-				sg[0] = (struct tvq_sg){ iova, len };
-				sg[1] = (struct tvq_sg){ ack_iova, 1 };
-				*ack = 0xee;
-				assert_int_equal(command(sg, 1, 1), 1);
-				assert_int_equal(*ack, VIRTIO_NET_ERR);
-			}
-			/* Nothing to read. */
-			*ack = 0xee;
-			assert_int_equal(command(&sg[1], 0, 1), 1);
-			assert_int_equal(*ack, VIRTIO_NET_ERR);
-			/* No room for the answer: not executed. */
-			out[1] = 0;
-			out[2] = 1;
-			sg[0].len = 3;
-			assert_int_equal(command(sg, 1, 0), 0);
-			/* Longer than any command. */
-			sg[0].len = 8192;
+		raw_up(&l, v);
+		out = dl_alloc(&mem, 8192, 8, &iova);
+		ack = dl_alloc(&mem, 8, 8, &ack_iova);
+		/* The header itself. */
+		for (uint32_t len = 1; len < 3; len++) {
+			sg[0] = (struct tvq_sg){ iova, len };
+			sg[1] = (struct tvq_sg){ ack_iova, 1 };
 			*ack = 0xee;
 			assert_int_equal(command(sg, 1, 1), 1);
 			assert_int_equal(*ack, VIRTIO_NET_ERR);
-			/* And one that is right. */
-			sg[0].len = 3;
-			assert_int_equal(command(sg, 1, 1), 1);
-			assert_int_equal(*ack, VIRTIO_NET_OK);
-			assert_int_equal(dl_status(l.client, q.id), DL_DRIVER_OK);
-			raw_down(&l);
 		}
+		/* Nothing to read. */
+		*ack = 0xee;
+		assert_int_equal(command(&sg[1], 0, 1), 1);
+		assert_int_equal(*ack, VIRTIO_NET_ERR);
+		/* No room for the answer: not executed. */
+		out[1] = 0;
+		out[2] = 1;
+		sg[0].len = 3;
+		assert_int_equal(command(sg, 1, 0), 0);
+		/* Longer than any command. */
+		sg[0].len = 8192;
+		*ack = 0xee;
+		assert_int_equal(command(sg, 1, 1), 1);
+		assert_int_equal(*ack, VIRTIO_NET_ERR);
+		/* And one that is right. */
+		sg[0].len = 3;
+		assert_int_equal(command(sg, 1, 1), 1);
+		assert_int_equal(*ack, VIRTIO_NET_OK);
+		assert_int_equal(dl_status(l.client, q.id), DL_DRIVER_OK);
+		raw_down(&l);
+	}
 }
 
 /* Many at once: each is answered, in the order in which they came. */
@@ -602,36 +574,34 @@ static void commands_in_flight_take_effect_in_order(void **state)
 	struct dl l;
 
 	(void)state;
-	for
-		nl_each(v)
-		{
-			static struct piece p[16];
-			struct tvq_sg sg[16][2];
-			uint64_t iova;
-			uint8_t *at;
-			struct tvq_port_info info;
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		static struct piece p[16];
+		struct tvq_sg sg[16][2];
+		uint64_t iova;
+		uint8_t *at;
+		struct tvq_port_info info;
 
-			raw_up(&l, v);
-			at = dl_alloc(&mem, 16 * 16, 16, &iova);
-			for (uint8_t i = 0; i < 16; i++) {
-				const uint8_t set[9] = { 1, 1, 0x02, 0xee, 0, 0, 1, i, 0xee };
+		raw_up(&l, v);
+		at = dl_alloc(&mem, 16 * 16, 16, &iova);
+		for (uint8_t i = 0; i < 16; i++) {
+			const uint8_t set[9] = { 1, 1, 0x02, 0xee, 0, 0, 1, i, 0xee };
 
-				p[i] = (struct piece){ .used = false };
-				memcpy(at + 16 * i, set, 9);
-				sg[i][0] = (struct tvq_sg){ iova + 16u * i, 8 };
-				sg[i][1] = (struct tvq_sg){ iova + 16u * i + 8, 1 };
-				assert_int_equal(tvq_drv_ring_add(q.ring, sg[i], 1, 1, &p[i]), 0);
-			}
-			dl_notify(&q);
-			dl_until(&l, finished(&p[15]));
-			for (int i = 0; i < 16; i++) {
-				assert_true(p[i].used);
-				assert_int_equal(at[16 * i + 8], VIRTIO_NET_OK);
-			}
-			nl_on_port(&l, q.id, nl_get_info, &info);
-			assert_int_equal(info.mac[5], 15);
-			raw_down(&l);
+			p[i] = (struct piece){ .used = false };
+			memcpy(at + 16 * i, set, 9);
+			sg[i][0] = (struct tvq_sg){ iova + 16u * i, 8 };
+			sg[i][1] = (struct tvq_sg){ iova + 16u * i + 8, 1 };
+			assert_int_equal(tvq_drv_ring_add(q.ring, sg[i], 1, 1, &p[i]), 0);
 		}
+		dl_notify(&q);
+		dl_until(&l, finished(&p[15]));
+		for (int i = 0; i < 16; i++) {
+			assert_true(p[i].used);
+			assert_int_equal(at[16 * i + 8], VIRTIO_NET_OK);
+		}
+		nl_on_port(&l, q.id, nl_get_info, &info);
+		assert_int_equal(info.mac[5], 15);
+		raw_down(&l);
+	}
 }
 
 int main(void)

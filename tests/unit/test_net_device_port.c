@@ -34,52 +34,50 @@ static void a_link_that_is_down_passes_nothing(void **state)
 	struct dl l;
 
 	(void)state;
-	for
-		nl_each(v)
-		{
-			struct tvq_device *mgmt;
-			struct tvq_net_frame *tf;
-			uint16_t status;
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		struct tvq_device *mgmt;
+		struct tvq_net_frame *tf;
+		uint16_t status;
 
-			up(&l, v);
-			mgmt = tvq_inproc_device(l.bus);
-			nl_passes(&a, &b, 60, 1);
-			assert_int_equal(tvq_device_set_link(mgmt, b.id, false), 0);
-			assert_int_equal(tvq_net_status(b.net, &status), 0);
-			assert_int_equal(status, 0);
-			(void)nl_info(&b);
-			/* Not to it, though others hear it. */
-			nl_ether(f, nl_everybody, a.mac, NL_TYPE, 60, 2);
-			nl_send(&a, f, 60);
-			nl_expect(&c, f, 60);
-			/* Not from it: it waits. */
-			nl_ether(f, c.mac, b.mac, NL_TYPE, 60, 3);
-			tf = nl_put(&b, NULL, f, 60);
-			assert_int_equal(tvq_net_send(b.net, 0, &tf, 1), 1);
-			nl_nothing_before(&a, &c, 4);
-			assert_int_equal(tvq_net_sending(b.net, 0), 1);
-			assert_int_equal(nl_info(&b).stats.tx_packets, 0);
-			assert_int_equal(tvq_device_set_link(mgmt, b.id, true), 0);
-			nl_expect(&c, f, 60);
-			nl_sent(&b, 0);
-			assert_int_equal(tvq_net_status(b.net, &status), 0);
-			assert_int_equal(status, VIRTIO_NET_S_LINK_UP);
-			nl_nothing_before(&a, &b, 5);
-			/* A device with its link down can be reset, and goes without frames. */
-			assert_int_equal(tvq_device_set_link(mgmt, b.id, false), 0);
-			tf = nl_put(&b, NULL, f, 60);
-			assert_int_equal(tvq_net_send(b.net, 0, &tf, 1), 1);
-			nl_dev_down(&b);
-			nl_drive(&b, &l, b.id, &(struct tvq_net_cfg){ .packed = v->packed });
-			assert_int_equal(tvq_net_status(b.net, &status), 0);
-			assert_int_equal(status, 0);
-			assert_int_equal(tvq_device_set_link(mgmt, b.id, true), 0);
-			(void)nl_info(&b);
-			nl_nothing_before(&a, &b, 6);
-			nl_nothing_before(&a, &c, 7);
-			assert_int_equal(tvq_device_set_link(mgmt, 12345, true), -ENOENT);
-			down(&l);
-		}
+		up(&l, v);
+		mgmt = tvq_inproc_device(l.bus);
+		nl_passes(&a, &b, 60, 1);
+		assert_int_equal(tvq_device_set_link(mgmt, b.id, false), 0);
+		assert_int_equal(tvq_net_status(b.net, &status), 0);
+		assert_int_equal(status, 0);
+		(void)nl_info(&b);
+		/* Not to it, though others hear it. */
+		nl_ether(f, nl_everybody, a.mac, NL_TYPE, 60, 2);
+		nl_send(&a, f, 60);
+		nl_expect(&c, f, 60);
+		/* Not from it: it waits. */
+		nl_ether(f, c.mac, b.mac, NL_TYPE, 60, 3);
+		tf = nl_put(&b, NULL, f, 60);
+		assert_int_equal(tvq_net_send(b.net, 0, &tf, 1), 1);
+		nl_nothing_before(&a, &c, 4);
+		assert_int_equal(tvq_net_sending(b.net, 0), 1);
+		assert_int_equal(nl_info(&b).stats.tx_packets, 0);
+		assert_int_equal(tvq_device_set_link(mgmt, b.id, true), 0);
+		nl_expect(&c, f, 60);
+		nl_sent(&b, 0);
+		assert_int_equal(tvq_net_status(b.net, &status), 0);
+		assert_int_equal(status, VIRTIO_NET_S_LINK_UP);
+		nl_nothing_before(&a, &b, 5);
+		/* A device with its link down can be reset, and goes without frames. */
+		assert_int_equal(tvq_device_set_link(mgmt, b.id, false), 0);
+		tf = nl_put(&b, NULL, f, 60);
+		assert_int_equal(tvq_net_send(b.net, 0, &tf, 1), 1);
+		nl_dev_down(&b);
+		nl_drive(&b, &l, b.id, &(struct tvq_net_cfg){ .packed = v->packed });
+		assert_int_equal(tvq_net_status(b.net, &status), 0);
+		assert_int_equal(status, 0);
+		assert_int_equal(tvq_device_set_link(mgmt, b.id, true), 0);
+		(void)nl_info(&b);
+		nl_nothing_before(&a, &b, 6);
+		nl_nothing_before(&a, &c, 7);
+		assert_int_equal(tvq_device_set_link(mgmt, 12345, true), -ENOENT);
+		down(&l);
+	}
 }
 
 static void a_block_device_has_no_link(void **state)
@@ -172,55 +170,53 @@ static void access_ports_are_apart_and_a_trunk_hears_them_with_their_tags(void *
 	struct dl l;
 
 	(void)state;
-	for
-		nl_each(v)
-		{
-			uint64_t dropped;
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		uint64_t dropped;
 
-			up(&l, v);
-			access_port(&a, 10);
-			access_port(&b, 20);
-			trunk(&c, 0, 10, 20);
-			send_in(&a, 0, 0);
-			hears_with(&c, 0, 10, 0);
-			hears_nothing(&b);
-			send_in(&b, 0, 0);
-			hears_with(&c, 0, 20, 0);
-			hears_nothing(&a);
-			send_in(&c, 10, 5);
-			hears_with(&a, 10, 0, 0);
-			hears_nothing(&b);
-			send_in(&c, 20, 0);
-			hears_with(&b, 20, 0, 0);
-			hears_nothing(&a);
-			/* Not in its VLANs, or in none. */
-			dropped = nl_drops(&c, TVQ_DROP_VLAN);
-			send_in(&c, 30, 0);
-			send_in(&c, 0, 0);
-			assert_int_equal(nl_drops(&c, TVQ_DROP_VLAN), dropped + 2);
-			/* A tag from an access port, its own too. */
-			send_in(&a, 10, 0);
-			send_in(&a, 20, 0);
-			assert_int_equal(nl_drops(&a, TVQ_DROP_VLAN), 2);
-			hears_nothing(&a);
-			hears_nothing(&b);
-			hears_nothing(&c);
-			/* By address it is the same. */
-			nl_ether(f, b.mac, a.mac, NL_TYPE, 64, 1);
-			nl_send(&a, f, 64);
-			(void)nl_info(&a);
-			hears_nothing(&b);
-			/* Moved, live. */
-			access_port(&b, 10);
-			nl_passes(&a, &b, 60, 1);
-			/* The trunk's own VLAN has no tag there. */
-			trunk(&c, 10, 10, 20);
-			send_in(&a, 0, 0);
-			hears_with(&c, 0, 0, 0);
-			send_in(&c, 0, 0);
-			hears_with(&a, 0, 0, 0);
-			down(&l);
-		}
+		up(&l, v);
+		access_port(&a, 10);
+		access_port(&b, 20);
+		trunk(&c, 0, 10, 20);
+		send_in(&a, 0, 0);
+		hears_with(&c, 0, 10, 0);
+		hears_nothing(&b);
+		send_in(&b, 0, 0);
+		hears_with(&c, 0, 20, 0);
+		hears_nothing(&a);
+		send_in(&c, 10, 5);
+		hears_with(&a, 10, 0, 0);
+		hears_nothing(&b);
+		send_in(&c, 20, 0);
+		hears_with(&b, 20, 0, 0);
+		hears_nothing(&a);
+		/* Not in its VLANs, or in none. */
+		dropped = nl_drops(&c, TVQ_DROP_VLAN);
+		send_in(&c, 30, 0);
+		send_in(&c, 0, 0);
+		assert_int_equal(nl_drops(&c, TVQ_DROP_VLAN), dropped + 2);
+		/* A tag from an access port, its own too. */
+		send_in(&a, 10, 0);
+		send_in(&a, 20, 0);
+		assert_int_equal(nl_drops(&a, TVQ_DROP_VLAN), 2);
+		hears_nothing(&a);
+		hears_nothing(&b);
+		hears_nothing(&c);
+		/* By address it is the same. */
+		nl_ether(f, b.mac, a.mac, NL_TYPE, 64, 1);
+		nl_send(&a, f, 64);
+		(void)nl_info(&a);
+		hears_nothing(&b);
+		/* Moved, live. */
+		access_port(&b, 10);
+		nl_passes(&a, &b, 60, 1);
+		/* The trunk's own VLAN has no tag there. */
+		trunk(&c, 10, 10, 20);
+		send_in(&a, 0, 0);
+		hears_with(&c, 0, 0, 0);
+		send_in(&c, 0, 0);
+		hears_with(&a, 0, 0, 0);
+		down(&l);
+	}
 }
 
 static void open_ports_pass_tags_as_they_are(void **state)
@@ -228,18 +224,16 @@ static void open_ports_pass_tags_as_they_are(void **state)
 	struct dl l;
 
 	(void)state;
-	for
-		nl_each(v)
-		{
-			up(&l, v);
-			send_in(&a, 100, 3);
-			hears_with(&b, 100, 100, 3);
-			hears_with(&c, 100, 100, 3);
-			send_in(&a, 0, 0);
-			hears_with(&b, 0, 0, 0);
-			hears_with(&c, 0, 0, 0);
-			down(&l);
-		}
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		up(&l, v);
+		send_in(&a, 100, 3);
+		hears_with(&b, 100, 100, 3);
+		hears_with(&c, 100, 100, 3);
+		send_in(&a, 0, 0);
+		hears_with(&b, 0, 0, 0);
+		hears_with(&c, 0, 0, 0);
+		down(&l);
+	}
 }
 
 /* ---- rates ---- */
@@ -301,29 +295,27 @@ static void a_port_sends_no_faster_than_its_rate_and_loses_nothing(void **state)
 	struct dl l;
 
 	(void)state;
-	for
-		nl_each(v)
-		{
-			struct tvq_port_stats st;
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		struct tvq_port_stats st;
 
-			up(&l, v);
-			/* 1000 bytes are 8000 bits. */
-			set_rate(&a, 4000000, 0);
-			send_limited(40, 1000, 500);
-			set_rate(&a, 0, 500);
-			send_limited(40, 60, 500);
-			/* Both: the stricter one. */
-			set_rate(&a, 8000000000ull, 500);
-			send_limited(30, 1000, 500);
-			st = nl_info(&a).stats;
-			assert_int_equal(st.tx_packets, 110);
-			for (int i = 0; i < TVQ_DROPS; i++)
-				assert_int_equal(st.drops[i], 0);
-			/* The others are not limited. */
-			for (uint32_t i = 0; i < 100; i++)
-				nl_passes(&c, &b, 60, i);
-			down(&l);
-		}
+		up(&l, v);
+		/* 1000 bytes are 8000 bits. */
+		set_rate(&a, 4000000, 0);
+		send_limited(40, 1000, 500);
+		set_rate(&a, 0, 500);
+		send_limited(40, 60, 500);
+		/* Both: the stricter one. */
+		set_rate(&a, 8000000000ull, 500);
+		send_limited(30, 1000, 500);
+		st = nl_info(&a).stats;
+		assert_int_equal(st.tx_packets, 110);
+		for (int i = 0; i < TVQ_DROPS; i++)
+			assert_int_equal(st.drops[i], 0);
+		/* The others are not limited. */
+		for (uint32_t i = 0; i < 100; i++)
+			nl_passes(&c, &b, 60, i);
+		down(&l);
+	}
 }
 
 static void a_limit_that_is_lifted_lets_go_what_waits(void **state)
@@ -331,34 +323,32 @@ static void a_limit_that_is_lifted_lets_go_what_waits(void **state)
 	struct dl l;
 
 	(void)state;
-	for
-		nl_each(v)
-		{
-			struct tvq_net_frame *tf[60];
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		struct tvq_net_frame *tf[60];
 
-			up(&l, v);
-			/* One frame in 1000 seconds: none of the others would come by itself. */
-			set_rate(&a, 1, 0);
-			for (uint32_t i = 0; i < 60; i++) {
-				nl_ether(f, b.mac, a.mac, NL_TYPE, 1000, i);
-				tf[i] = nl_put(&a, NULL, f, 1000);
-			}
-			assert_int_equal(tvq_net_send(a.net, 0, tf, 60), 60);
-			nl_ether(f, b.mac, a.mac, NL_TYPE, 1000, 0);
-			nl_expect(&b, f, 1000);
-			nl_nothing_before(&c, &b, 1);
-			set_rate(&a, 0, 0);
-			for (uint32_t i = 1; i < 60; i++) {
-				nl_ether(f, b.mac, a.mac, NL_TYPE, 1000, i);
-				nl_expect(&b, f, 1000);
-			}
-			nl_sent(&a, 0);
-			/* A device whose frames wait can go. */
-			set_rate(&a, 1, 0);
-			assert_int_equal(tvq_net_send(a.net, 0, tf, 60), 60);
-			dl_turns(&l, 10);
-			down(&l);
+		up(&l, v);
+		/* One frame in 1000 seconds: none of the others would come by itself. */
+		set_rate(&a, 1, 0);
+		for (uint32_t i = 0; i < 60; i++) {
+			nl_ether(f, b.mac, a.mac, NL_TYPE, 1000, i);
+			tf[i] = nl_put(&a, NULL, f, 1000);
 		}
+		assert_int_equal(tvq_net_send(a.net, 0, tf, 60), 60);
+		nl_ether(f, b.mac, a.mac, NL_TYPE, 1000, 0);
+		nl_expect(&b, f, 1000);
+		nl_nothing_before(&c, &b, 1);
+		set_rate(&a, 0, 0);
+		for (uint32_t i = 1; i < 60; i++) {
+			nl_ether(f, b.mac, a.mac, NL_TYPE, 1000, i);
+			nl_expect(&b, f, 1000);
+		}
+		nl_sent(&a, 0);
+		/* A device whose frames wait can go. */
+		set_rate(&a, 1, 0);
+		assert_int_equal(tvq_net_send(a.net, 0, tf, 60), 60);
+		dl_turns(&l, 10);
+		down(&l);
+	}
 }
 
 /* ---- the management device as a network device ---- */
@@ -405,56 +395,54 @@ static void a_network_management_device_is_a_port_of_its_own_switch(void **state
 	struct dl l;
 
 	(void)state;
-	for
-		nl_each(v)
-		{
-			struct tvq_client_cfg cc = { .packed = v->packed };
-			struct tvq_mgmt_cfg m = mgmt;
-			uint8_t mac[6], *tx, *rx;
-			struct tvq_port_info info;
-			uint32_t written;
-			int err;
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		struct tvq_client_cfg cc = { .packed = v->packed };
+		struct tvq_mgmt_cfg m = mgmt;
+		uint8_t mac[6], *tx, *rx;
+		struct tvq_port_info info;
+		uint32_t written;
+		int err;
 
-			dl_prepare(&l, v->workers, &m);
-			l.bus = tvq_inproc_new(&m, &err);
-			assert_non_null(l.bus);
-			assert_int_equal(l.bus->ops->device_type(l.bus), TVQ_TYPE_NET);
-			l.client = tvq_client_new(l.bus, &cc, &err);
-			assert_non_null(l.client);
-			assert_int_not_equal(l.bus->ops->queue_max(l.bus, 3), 0);
-			assert_int_equal(l.bus->ops->queue_max(l.bus, 4), 0);
-			assert_int_equal(l.bus->ops->config_read(l.bus, 0, mac, 6), 0);
-			own_queue(&l, 0, v->packed);
-			own_queue(&l, 1, v->packed);
-			rx = own[0].mem;
-			tx = own[1].mem;
-			own_give(&l, 0, 2048);
-			nl_dev_up(&a, &l, v, 0);
-			/* From it to a managed device. */
-			memset(tx, 0, NL_HDR);
-			nl_ether(tx + NL_HDR, a.mac, mac, NL_TYPE, 300, 1);
-			own_give(&l, 1, NL_HDR + 300);
-			nl_expect(&a, tx + NL_HDR, 300);
-			dl_until(&l, tvq_drv_ring_get(own[1].ring, &written));
-			/* And back. */
-			nl_ether(f, mac, a.mac, NL_TYPE, 400, 2);
-			nl_send(&a, f, 400);
-			dl_until(&l, tvq_drv_ring_get(own[0].ring, &written));
-			assert_int_equal(written, NL_HDR + 400);
-			assert_memory_equal(rx + NL_HDR, f, 400);
-			/* Its address is nobody else's. */
-			nl_ether(f, nl_everybody, mac, NL_TYPE, 60, 3);
-			nl_send(&a, f, 60);
-			assert_int_equal(nl_drops(&a, TVQ_DROP_SPOOFED), 1);
-			nl_on_port(&l, 0, nl_get_info, &info);
-			assert_memory_equal(info.mac, mac, 6);
-			assert_int_equal(info.stats.tx_packets, 1);
-			assert_int_equal(info.stats.rx_packets, 1);
-			nl_dev_down(&a);
-			dl_down(&l);
-			tvq_drv_ring_free(own[0].ring);
-			tvq_drv_ring_free(own[1].ring);
-		}
+		dl_prepare(&l, v->workers, &m);
+		l.bus = tvq_inproc_new(&m, &err);
+		assert_non_null(l.bus);
+		assert_int_equal(l.bus->ops->device_type(l.bus), TVQ_TYPE_NET);
+		l.client = tvq_client_new(l.bus, &cc, &err);
+		assert_non_null(l.client);
+		assert_int_not_equal(l.bus->ops->queue_max(l.bus, 3), 0);
+		assert_int_equal(l.bus->ops->queue_max(l.bus, 4), 0);
+		assert_int_equal(l.bus->ops->config_read(l.bus, 0, mac, 6), 0);
+		own_queue(&l, 0, v->packed);
+		own_queue(&l, 1, v->packed);
+		rx = own[0].mem;
+		tx = own[1].mem;
+		own_give(&l, 0, 2048);
+		nl_dev_up(&a, &l, v, 0);
+		/* From it to a managed device. */
+		memset(tx, 0, NL_HDR);
+		nl_ether(tx + NL_HDR, a.mac, mac, NL_TYPE, 300, 1);
+		own_give(&l, 1, NL_HDR + 300);
+		nl_expect(&a, tx + NL_HDR, 300);
+		dl_until(&l, tvq_drv_ring_get(own[1].ring, &written));
+		/* And back. */
+		nl_ether(f, mac, a.mac, NL_TYPE, 400, 2);
+		nl_send(&a, f, 400);
+		dl_until(&l, tvq_drv_ring_get(own[0].ring, &written));
+		assert_int_equal(written, NL_HDR + 400);
+		assert_memory_equal(rx + NL_HDR, f, 400);
+		/* Its address is nobody else's. */
+		nl_ether(f, nl_everybody, mac, NL_TYPE, 60, 3);
+		nl_send(&a, f, 60);
+		assert_int_equal(nl_drops(&a, TVQ_DROP_SPOOFED), 1);
+		nl_on_port(&l, 0, nl_get_info, &info);
+		assert_memory_equal(info.mac, mac, 6);
+		assert_int_equal(info.stats.tx_packets, 1);
+		assert_int_equal(info.stats.rx_packets, 1);
+		nl_dev_down(&a);
+		dl_down(&l);
+		tvq_drv_ring_free(own[0].ring);
+		tvq_drv_ring_free(own[1].ring);
+	}
 }
 
 int main(void)

@@ -11,37 +11,35 @@ static void frames_go_both_ways_in_batches_with_their_bytes(void **state)
 	struct dl l;
 
 	(void)state;
-	for
-		nl_each(v)
-		{
-			dl_up(&l, v->workers, NULL);
-			nl_dev_up(&d[0], &l, v, 0);
-			nl_dev_up(&d[1], &l, v, 0);
-			assert_int_equal(!!(tvq_net_features(d[0].net) & BIT(VIRTIO_F_RING_PACKED)),
-					 v->packed);
-			for (uint32_t round = 0; round < 40; round++) {
-				struct tvq_net_frame *tx[2][32];
-				uint32_t len[2][32];
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		dl_up(&l, v->workers, NULL);
+		nl_dev_up(&d[0], &l, v, 0);
+		nl_dev_up(&d[1], &l, v, 0);
+		assert_int_equal(!!(tvq_net_features(d[0].net) & BIT(VIRTIO_F_RING_PACKED)),
+				 v->packed);
+		for (uint32_t round = 0; round < 40; round++) {
+			struct tvq_net_frame *tx[2][32];
+			uint32_t len[2][32];
 
-				for (int k = 0; k < 2; k++)
-					for (uint32_t i = 0; i < 32; i++) {
-						len[k][i] = round & 1 ? 60 + i * 46 : 60;
-						nl_ether(f[k][i], d[!k].mac, d[k].mac, NL_TYPE,
-							 len[k][i], round * 100 + i);
-						tx[k][i] = nl_put(&d[k], NULL, f[k][i], len[k][i]);
-					}
-				for (int k = 0; k < 2; k++)
-					assert_int_equal(tvq_net_send(d[k].net, 0, tx[k], 32), 32);
-				for (int k = 0; k < 2; k++)
-					for (uint32_t i = 0; i < 32; i++)
-						nl_expect(&d[!k], f[k][i], len[k][i]);
-				nl_sent(&d[0], 0);
-				nl_sent(&d[1], 0);
-			}
-			nl_dev_down(&d[0]);
-			nl_dev_down(&d[1]);
-			dl_down(&l);
+			for (int k = 0; k < 2; k++)
+				for (uint32_t i = 0; i < 32; i++) {
+					len[k][i] = round & 1 ? 60 + i * 46 : 60;
+					nl_ether(f[k][i], d[!k].mac, d[k].mac, NL_TYPE, len[k][i],
+						 round * 100 + i);
+					tx[k][i] = nl_put(&d[k], NULL, f[k][i], len[k][i]);
+				}
+			for (int k = 0; k < 2; k++)
+				assert_int_equal(tvq_net_send(d[k].net, 0, tx[k], 32), 32);
+			for (int k = 0; k < 2; k++)
+				for (uint32_t i = 0; i < 32; i++)
+					nl_expect(&d[!k], f[k][i], len[k][i]);
+			nl_sent(&d[0], 0);
+			nl_sent(&d[1], 0);
 		}
+		nl_dev_down(&d[0]);
+		nl_dev_down(&d[1]);
+		dl_down(&l);
+	}
 }
 
 static void sent_frames_come_back_with_their_user(void **state)
@@ -53,32 +51,30 @@ static void sent_frames_come_back_with_their_user(void **state)
 	struct dl l;
 
 	(void)state;
-	for
-		nl_each(v)
-		{
-			dl_up(&l, v->workers, NULL);
-			nl_dev_up(&d, &l, v, 0);
-			nl_ether(buf, nl_everybody, d.mac, NL_TYPE, sizeof(buf), 1);
-			for (uintptr_t i = 0; i < 8; i++) {
-				f[i] = nl_put(&d, NULL, buf, sizeof(buf));
-				f[i]->user = (void *)(i + 1);
-			}
-			assert_int_equal(tvq_net_send(d.net, 0, f, 8), 8);
-			n = seen = 0;
-			while (n < 8) {
-				unsigned int got = tvq_net_sent(d.net, 0, back, 3);
-
-				assert_true(got <= 3);
-				for (unsigned int i = 0; i < got; i++)
-					seen |= 1u << (uintptr_t)back[i]->user;
-				n += got;
-				dl_turns(&l, 1);
-			}
-			assert_int_equal(seen, 0x1fe);
-			assert_int_equal(tvq_net_sending(d.net, 0), 0);
-			nl_dev_down(&d);
-			dl_down(&l);
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		dl_up(&l, v->workers, NULL);
+		nl_dev_up(&d, &l, v, 0);
+		nl_ether(buf, nl_everybody, d.mac, NL_TYPE, sizeof(buf), 1);
+		for (uintptr_t i = 0; i < 8; i++) {
+			f[i] = nl_put(&d, NULL, buf, sizeof(buf));
+			f[i]->user = (void *)(i + 1);
 		}
+		assert_int_equal(tvq_net_send(d.net, 0, f, 8), 8);
+		n = seen = 0;
+		while (n < 8) {
+			unsigned int got = tvq_net_sent(d.net, 0, back, 3);
+
+			assert_true(got <= 3);
+			for (unsigned int i = 0; i < got; i++)
+				seen |= 1u << (uintptr_t)back[i]->user;
+			n += got;
+			dl_turns(&l, 1);
+		}
+		assert_int_equal(seen, 0x1fe);
+		assert_int_equal(tvq_net_sending(d.net, 0), 0);
+		nl_dev_down(&d);
+		dl_down(&l);
+	}
 }
 
 static void a_full_transmit_queue_takes_no_more(void **state)
@@ -162,6 +158,32 @@ static void what_was_negotiated_is_told(void **state)
 	dl_down(&l);
 }
 
+/* TQ-120: its memory is in the manager's space, whatever the device's default is. */
+static void a_device_of_another_space_is_driven_as_well(void **state)
+{
+	static struct nl_dev a, b;
+	struct tvq_create cr = { .virtio_device_id = TVQ_TYPE_NET };
+	struct dl l;
+
+	(void)state;
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		struct tvq_net_cfg cfg = { .packed = v->packed };
+
+		dl_up(&l, v->workers, NULL);
+		assert_int_equal(l.bus->ops->space_new(l.bus, &cr.asid), 0);
+		assert_int_equal(tvq_client_create_call(l.client, &cr), 0);
+		nl_drive(&a, &l, cr.device_id, &cfg);
+		nl_dev_up(&b, &l, v, 0);
+		nl_passes(&a, &b, 60, 1);
+		nl_passes(&b, &a, 60, 2);
+		nl_dev_down(&a);
+		nl_dev_down(&b);
+		assert_int_equal(dl_destroy(l.client, cr.device_id), 0);
+		l.bus->ops->space_free(l.bus, cr.asid);
+		dl_down(&l);
+	}
+}
+
 static void a_frame_comes_in_as_many_buffers_as_it_takes(void **state)
 {
 	static struct nl_dev a, b;
@@ -171,40 +193,37 @@ static void a_frame_comes_in_as_many_buffers_as_it_takes(void **state)
 	struct dl l;
 
 	(void)state;
-	for
-		nl_each(v)
-		{
-			dl_up(&l, v->workers, NULL);
-			nl_dev_up(&a, &l, v, 0);
-			cfg.packed = v->packed;
-			nl_drive(&b, &l, nl_create(l.client, 0, NULL), &cfg);
-			for (uint32_t len = 60; len <= 1514; len += 97) {
-				uint32_t pieces = 0;
-				struct tvq_net_buf *p;
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		dl_up(&l, v->workers, NULL);
+		nl_dev_up(&a, &l, v, 0);
+		cfg.packed = v->packed;
+		nl_drive(&b, &l, nl_create(l.client, 0, NULL), &cfg);
+		for (uint32_t len = 60; len <= 1514; len += 97) {
+			uint32_t pieces = 0;
+			struct tvq_net_buf *p;
 
-				nl_ether(f, b.mac, a.mac, NL_TYPE, len, len);
-				nl_send(&a, f, len);
-				dl_until(&l, tvq_net_poll(b.net, 0, &rx, 1));
-				for (p = rx.buf; p; p = p->next)
-					pieces++;
-				assert_int_equal(pieces, (NL_HDR + len + 255) / 256);
-				assert_int_equal(
-					((const struct virtio_net_hdr_v1 *)rx.hdr)->num_buffers,
-					pieces);
-				assert_int_equal(rx.len, len);
-				assert_int_equal(tvq_net_copy(&rx, b.got.data, NL_MAX), len);
-				assert_memory_equal(b.got.data, f, len);
-				/* As much as there is room for. */
-				memset(b.got.data, 0, 301);
-				assert_int_equal(tvq_net_copy(&rx, b.got.data, 50), 50);
-				assert_memory_equal(b.got.data, f, 50);
-				assert_int_equal(b.got.data[50], 0);
-				tvq_net_refill(b.net, 0, &rx, 1);
-			}
-			nl_dev_down(&a);
-			nl_dev_down(&b);
-			dl_down(&l);
+			nl_ether(f, b.mac, a.mac, NL_TYPE, len, len);
+			nl_send(&a, f, len);
+			dl_until(&l, tvq_net_poll(b.net, 0, &rx, 1));
+			for (p = rx.buf; p; p = p->next)
+				pieces++;
+			assert_int_equal(pieces, (NL_HDR + len + 255) / 256);
+			assert_int_equal(((const struct virtio_net_hdr_v1 *)rx.hdr)->num_buffers,
+					 pieces);
+			assert_int_equal(rx.len, len);
+			assert_int_equal(tvq_net_copy(&rx, b.got.data, NL_MAX), len);
+			assert_memory_equal(b.got.data, f, len);
+			/* As much as there is room for. */
+			memset(b.got.data, 0, 301);
+			assert_int_equal(tvq_net_copy(&rx, b.got.data, 50), 50);
+			assert_memory_equal(b.got.data, f, 50);
+			assert_int_equal(b.got.data[50], 0);
+			tvq_net_refill(b.net, 0, &rx, 1);
 		}
+		nl_dev_down(&a);
+		nl_dev_down(&b);
+		dl_down(&l);
+	}
 }
 
 static void every_pair_sends_and_receives(void **state)
@@ -215,32 +234,28 @@ static void every_pair_sends_and_receives(void **state)
 	struct dl l;
 
 	(void)state;
-	for
-		nl_each(v)
-		{
-			struct tvq_net_cfg cfg = { .packed = v->packed,
-						   .pairs = 4,
-						   .queue_size = 32 };
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		struct tvq_net_cfg cfg = { .packed = v->packed, .pairs = 4, .queue_size = 32 };
 
-			dl_up(&l, v->workers, NULL);
-			nl_drive(&a, &l, nl_create(l.client, 0, &c), &cfg);
-			nl_dev_up(&b, &l, v, 0);
-			assert_int_equal(tvq_net_pairs(a.net), 4);
-			for (uint16_t pair = 0; pair < 4; pair++) {
-				nl_ether(f, b.mac, a.mac, NL_TYPE, sizeof(f), pair);
-				/* A flow of its own: what it sends on, it gets the answers on. */
-				f[14] = (uint8_t)pair;
-				nl_send_hdr(&a, pair, NULL, f, sizeof(f));
-				nl_expect(&b, f, sizeof(f));
-			}
-			assert_int_equal(tvq_net_use_pairs(a.net, 1), 0);
-			assert_int_equal(tvq_net_use_pairs(a.net, 4), 0);
-			assert_int_equal(tvq_net_use_pairs(a.net, 5), -EIO);
-			assert_int_equal(tvq_net_use_pairs(a.net, 0), -EIO);
-			nl_dev_down(&a);
-			nl_dev_down(&b);
-			dl_down(&l);
+		dl_up(&l, v->workers, NULL);
+		nl_drive(&a, &l, nl_create(l.client, 0, &c), &cfg);
+		nl_dev_up(&b, &l, v, 0);
+		assert_int_equal(tvq_net_pairs(a.net), 4);
+		for (uint16_t pair = 0; pair < 4; pair++) {
+			nl_ether(f, b.mac, a.mac, NL_TYPE, sizeof(f), pair);
+			/* A flow of its own: what it sends on, it gets the answers on. */
+			f[14] = (uint8_t)pair;
+			nl_send_hdr(&a, pair, NULL, f, sizeof(f));
+			nl_expect(&b, f, sizeof(f));
 		}
+		assert_int_equal(tvq_net_use_pairs(a.net, 1), 0);
+		assert_int_equal(tvq_net_use_pairs(a.net, 4), 0);
+		assert_int_equal(tvq_net_use_pairs(a.net, 5), -EIO);
+		assert_int_equal(tvq_net_use_pairs(a.net, 0), -EIO);
+		nl_dev_down(&a);
+		nl_dev_down(&b);
+		dl_down(&l);
+	}
 }
 
 static void control_commands_bring_the_devices_answer(void **state)
@@ -251,22 +266,20 @@ static void control_commands_bring_the_devices_answer(void **state)
 	struct dl l;
 
 	(void)state;
-	for
-		nl_each(v)
-		{
-			dl_up(&l, v->workers, NULL);
-			nl_dev_up(&d, &l, v, 0);
-			for (int i = 0; i < 100; i++) {
-				assert_int_equal(tvq_net_ctrl(d.net, VIRTIO_NET_CTRL_RX,
-							      VIRTIO_NET_CTRL_RX_PROMISC, &on, 1),
-						 0);
-				assert_int_equal(tvq_net_ctrl(d.net, 0x77, 0, &on, 1), -EIO);
-			}
-			assert_int_equal(tvq_net_ctrl(d.net, 0, 0, big, 4097), -EINVAL);
-			assert_int_equal(tvq_net_ctrl(d.net, 0, 0, big, 4096), -EIO);
-			nl_dev_down(&d);
-			dl_down(&l);
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		dl_up(&l, v->workers, NULL);
+		nl_dev_up(&d, &l, v, 0);
+		for (int i = 0; i < 100; i++) {
+			assert_int_equal(tvq_net_ctrl(d.net, VIRTIO_NET_CTRL_RX,
+						      VIRTIO_NET_CTRL_RX_PROMISC, &on, 1),
+					 0);
+			assert_int_equal(tvq_net_ctrl(d.net, 0x77, 0, &on, 1), -EIO);
 		}
+		assert_int_equal(tvq_net_ctrl(d.net, 0, 0, big, 4097), -EINVAL);
+		assert_int_equal(tvq_net_ctrl(d.net, 0, 0, big, 4096), -EIO);
+		nl_dev_down(&d);
+		dl_down(&l);
+	}
 }
 
 static void a_broken_device_ends_a_command_and_a_new_driver_repairs_it(void **state)
@@ -276,27 +289,24 @@ static void a_broken_device_ends_a_command_and_a_new_driver_repairs_it(void **st
 	struct dl l;
 
 	(void)state;
-	for
-		nl_each(v)
-		{
-			dl_up(&l, v->workers, NULL);
-			nl_dev_up(&d, &l, v, 0);
-			nl_dev_up(&e, &l, v, 0);
-			tvq_os_host_log_level((enum tvq_log_level) - 1);
-			assert_int_equal(
-				tvq_device_break(tvq_inproc_device(l.bus), d.id, "the test"), 0);
-			tvq_os_host_log_level(TVQ_LOG_ERR);
-			assert_int_equal(tvq_net_ctrl(d.net, 0, 0, &on, 1), -ENODEV);
-			/* The device may have it still. */
-			assert_int_equal(tvq_net_ctrl(d.net, 0, 0, &on, 1), -ETIMEDOUT);
-			nl_dev_down(&d);
-			nl_drive(&d, &l, d.id, NULL);
-			assert_int_equal(tvq_net_ctrl(d.net, 0, 0, &on, 1), 0);
-			nl_passes(&d, &e, 60, 1);
-			nl_dev_down(&d);
-			nl_dev_down(&e);
-			dl_down(&l);
-		}
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		dl_up(&l, v->workers, NULL);
+		nl_dev_up(&d, &l, v, 0);
+		nl_dev_up(&e, &l, v, 0);
+		tvq_os_host_log_level((enum tvq_log_level) - 1);
+		assert_int_equal(tvq_device_break(tvq_inproc_device(l.bus), d.id, "the test"), 0);
+		tvq_os_host_log_level(TVQ_LOG_ERR);
+		assert_int_equal(tvq_net_ctrl(d.net, 0, 0, &on, 1), -ENODEV);
+		/* The device may have it still. */
+		assert_int_equal(tvq_net_ctrl(d.net, 0, 0, &on, 1), -ETIMEDOUT);
+		nl_dev_down(&d);
+		nl_drive(&d, &l, d.id, NULL);
+		assert_int_equal(tvq_net_ctrl(d.net, 0, 0, &on, 1), 0);
+		nl_passes(&d, &e, 60, 1);
+		nl_dev_down(&d);
+		nl_dev_down(&e);
+		dl_down(&l);
+	}
 }
 
 /* ---- a device that lies ---- */
@@ -441,6 +451,7 @@ int main(void)
 		cmocka_unit_test(sent_frames_come_back_with_their_user),
 		cmocka_unit_test(a_full_transmit_queue_takes_no_more),
 		cmocka_unit_test(what_was_negotiated_is_told),
+		cmocka_unit_test(a_device_of_another_space_is_driven_as_well),
 		cmocka_unit_test(a_frame_comes_in_as_many_buffers_as_it_takes),
 		cmocka_unit_test(every_pair_sends_and_receives),
 		cmocka_unit_test(control_commands_bring_the_devices_answer),

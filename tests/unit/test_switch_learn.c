@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Addresses that the switch learns: where, for how long, how many, and what a flood of them costs. */
+/* Addresses that the switch learns: where, for how long, how many, what a flood of them costs. */
 #include "switch_lab.h"
 
 #define AGE_LIMIT 300 /* seconds, and a tick of 5 more at most */

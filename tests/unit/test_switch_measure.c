@@ -202,6 +202,8 @@ static void a_source_without_peer_floods_nobody(void **state)
 	struct taker t;
 
 	(void)state;
+	tvq_exec_poll(&sl.exec);
+	assert_null(sl.exec.active);
 	for (unsigned int i = 0; i < 100; i++) {
 		uint64_t when = tvq_exec_sleep(&sl.exec);
 
@@ -227,10 +229,18 @@ static void a_source_without_peer_floods_nobody(void **state)
 	sl_turn(SECOND / 1000);
 	sl_turn(SECOND / 1000);
 	assert_true(up->n_got > 0);
+	assert_false(up->unflushed);
 	assert_int_equal(b->n_got, 0);
-	tvq_measure_free(source);
-	up->n_got = 0;
+	/* It rests when it is freed. */
 	tvq_port_set_link(up->port, false);
+	sl_turn(SECOND / 1000);
+	sl_turn(0);
+	sl_turn(0);
+	assert_int_equal(sl.exec.n_timers, 1);
+	assert_null(sl.exec.active);
+	tvq_measure_free(source);
+	assert_int_equal(sl.exec.n_timers, 0);
+	up->n_got = 0;
 }
 
 static void a_source_is_held_to_its_rate(void **state)
@@ -251,6 +261,7 @@ static void a_source_is_held_to_its_rate(void **state)
 
 		while (tvq_exec_poll(&sl.exec))
 			;
+		assert_null(sl.exec.active);
 		when = tvq_exec_sleep(&sl.exec);
 		assert_true(when > sl_clock && when < UINT64_MAX);
 		sl_clock = when;

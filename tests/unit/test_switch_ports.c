@@ -181,6 +181,20 @@ static void thousands_of_ports_come_and_go(void **state)
 	free(p);
 }
 
+/* Who chooses addresses must not be able to choose those that collide. */
+static void each_switch_hashes_in_a_way_of_its_own(void **state)
+{
+	struct tvq_switch *other = tvq_switch_new(&sl.os, &sl.exec, &sl.exec);
+	unsigned int same = 0;
+
+	(void)state;
+	assert_non_null(other);
+	for (unsigned int i = 1; i <= 4096; i++)
+		same += tvq_fdb_hash(&sl.sw->own, i) % 1024 == tvq_fdb_hash(&other->own, i) % 1024;
+	assert_in_range(same, 0, 40);
+	tvq_switch_free(other);
+}
+
 static void lack_of_memory_leaves_the_switch_as_it_was(void **state)
 {
 	struct tvq_port_cfg cfg = { .ops = &sl_ops, .mtu = 1500 };
@@ -315,6 +329,7 @@ int main(void)
 		SL_TEST(numbers_end_before_they_come_again),
 		SL_TEST(a_port_says_what_it_was_told),
 		SL_TEST(thousands_of_ports_come_and_go),
+		SL_TEST(each_switch_hashes_in_a_way_of_its_own),
 		SL_TEST(lack_of_memory_leaves_the_switch_as_it_was),
 		SL_TEST(ops_run_on_the_worker_and_end_on_control_in_their_order),
 	};

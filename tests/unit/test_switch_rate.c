@@ -15,8 +15,14 @@ static void send_n(struct sl_port *t, unsigned int n, uint32_t len)
 {
 	static struct sl_batch batch;
 
-	for (unsigned int i = 0; i < n; i++)
-		sl_put(&batch, sl_mac(2), sl_mac(1), i)->len = len;
+	for (unsigned int i = 0; i < n; i++) {
+		struct tvq_frame *f = sl_put(&batch, sl_mac(2), sl_mac(1), i);
+
+		f->len = len;
+		f->gso_type = len > 1502 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_NONE;
+		f->gso_size = 1400;
+		f->csum_start = 22;
+	}
 	sl_send(t, &batch);
 }
 
@@ -116,6 +122,7 @@ static void slow_rates_pass_one_frame_after_the_other(void **state)
 static void a_burst_is_ten_milliseconds_of_the_rate(void **state)
 {
 	struct sl_port *a = sl_add(1);
+	uint64_t n = 0;
 
 	(void)state;
 	sl_add(2);
@@ -127,6 +134,22 @@ static void a_burst_is_ten_milliseconds_of_the_rate(void **state)
 	/* 1 Mbit: 1.25 MB of frames that are long and unexpected. */
 	set_rate(a, 1000000000, 0);
 	assert_in_range(run(a, 1502, 1), 1250000 / 1514 - 1, 1250000 / 1514 + 64);
+	/* Nothing is lost to rounding: 22.857 ns for each. */
+	set_rate(a, 21000000000, 0);
+	while (tvq_port_may_send(a->port, 1)) {
+		send_n(a, 1, 48);
+		n++;
+	}
+	assert_in_range(n, 437500, 437502);
+	/* Long ones are expected where there were long ones: 480 kbit each, of 10 Mbit. */
+	set_rate(a, 1000000000, 0);
+	for (unsigned int i = 0; i < 20; i++) {
+		sl_clock += SECOND;
+		send_n(a, tvq_port_may_send(a->port, 64), 60000 - 12);
+	}
+	sl_clock += SECOND;
+	assert_int_equal(tvq_port_may_send(a->port, 64), 1 + 10000000 / 480000);
+	assert_int_equal(sl_drops(a, TVQ_DROP_TOO_LONG), 0);
 	/* Short frames do not make it expect long ones to be short. */
 	set_rate(a, 1000000, 0);
 	run(a, 48, SECOND);

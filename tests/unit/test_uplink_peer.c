@@ -375,6 +375,25 @@ static void what_cannot_be_an_uplink_is_refused_with_a_sentence(void **state)
 	world_end(&w);
 }
 
+static void worker_without_an_event_loop_is_refused_with_a_sentence(void **state)
+{
+	struct tvq_uplink_cfg cfg = { .stream = "/nowhere/s" };
+	struct ul_told t = { .done.fn = ul_told };
+	char why[TVQ_UPLINK_ERR_LEN] = "";
+	struct tvq_loop *control = ul_loop();
+	struct tvq_exec bare;
+	struct tvq_switch *sw;
+
+	(void)state;
+	tvq_exec_init(&bare, &tvq_os_host, NULL, 0);
+	sw = tvq_switch_new(&tvq_os_host, tvq_loop_exec(control), &bare);
+	assert_null(tvq_uplink_new(sw, &cfg, &t.done, why));
+	assert_non_null(strstr(why, "event loop"));
+	tvq_switch_free(sw);
+	tvq_exec_fini(&bare);
+	tvq_loop_free(control);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -389,6 +408,7 @@ int main(void)
 		cmocka_unit_test(uplink_can_be_freed_in_every_state),
 		cmocka_unit_test(socket_that_somebody_else_put_there_stays),
 		cmocka_unit_test(what_cannot_be_an_uplink_is_refused_with_a_sentence),
+		cmocka_unit_test(worker_without_an_event_loop_is_refused_with_a_sentence),
 	};
 
 	return cmocka_run_group_tests_name("uplink_peer", tests, NULL, NULL);

@@ -164,43 +164,6 @@ static void batch_larger_than_the_buffer_goes_to_a_peer_that_takes_it(void **sta
 
 /* ---- what its sender left to the device ---- */
 
-/* A TCP segment over IPv4, of user 1 to 9, whose checksum and segmentation are left to the device. */
-static struct tvq_frame gso_frame(struct tvq_seg *seg, uint8_t *data, uint32_t payload,
-				  uint16_t gso_size)
-{
-	static const uint8_t head[] = { 2,    0,    0,	  0,	0,
-					9,    2,    0,	  0,	0,
-					0,    1,    0x08, 0x00, /* IP: */ 0x45,
-					0,    0,    0,	  0,	0,
-					0x40, 0,    64,	  6,	0,
-					0,    10,   0,	  0,	1,
-					10,   0,    0,	  2,	/* TCP: */ 0x30,
-					0x39, 0,    7,	  0,	0,
-					0,    1,    0,	  0,	0,
-					1,    0x50, 0x10, 4,	0,
-					0,    0,    0,	  0 };
-	uint32_t len = sizeof(head) + payload, ip = 40 + payload, sum;
-	struct tvq_frame f;
-
-	memcpy(data, head, sizeof(head));
-	for (uint32_t i = 0; i < payload; i++)
-		data[sizeof(head) + i] = (uint8_t)(i * 13 + (i >> 8));
-	data[16] = (uint8_t)(ip >> 8);
-	data[17] = (uint8_t)ip;
-	/* Of the pseudo header. */
-	sum = 0x0a00 + 1 + 0x0a00 + 2 + 6 + 20 + payload;
-	sum = (sum & 0xffff) + (sum >> 16);
-	data[50] = (uint8_t)(sum >> 8);
-	data[51] = (uint8_t)sum;
-	f = ul_frame(seg, data, len);
-	f.flags = 1;
-	f.gso_type = 1;
-	f.gso_size = gso_size;
-	f.csum_start = 22;
-	f.csum_offset = 16;
-	return f;
-}
-
 /* Of big-endian 16-bit words; 0xffff where they end with their own checksum. */
 static uint32_t ones_sum(const uint8_t *p, uint32_t len, uint32_t sum)
 {
@@ -240,7 +203,7 @@ static void checksums_and_segments_are_made_for_a_peer_that_makes_none(void **st
 	world_start(&w, true, 1500);
 	fd = ul_connect(w.path);
 	ul_until(&w.lab, is_up(w.up));
-	f = gso_frame(&seg, data, 60000, 1448);
+	f = ul_gso_frame(&seg, data, 60000, 1448);
 	ul_user_send(w.a, &f, 1);
 	for (uint32_t at = 0; at < 60000;) {
 		uint32_t n = checked_segment(&w, fd, at);
@@ -251,7 +214,7 @@ static void checksums_and_segments_are_made_for_a_peer_that_makes_none(void **st
 	/* One frame, as it left its sender. */
 	assert_int_equal(uplink_info(&w).stats.rx_packets, 1);
 	/* A checksum only. */
-	f = gso_frame(&seg, data, 999, 0);
+	f = ul_gso_frame(&seg, data, 999, 0);
 	f.gso_type = 0;
 	memcpy(data + 24, (uint8_t[]){ 0, 0 }, 2);
 	f.csum_start = 22;
@@ -282,11 +245,11 @@ static void segments_that_lie_or_do_not_fit_are_dropped_whole(void **state)
 	fd = ul_connect(w.path);
 	ul_until(&w.lab, is_up(w.up));
 	/* 60000 segments of one byte. */
-	f = gso_frame(&seg, data, 60000, 1);
+	f = ul_gso_frame(&seg, data, 60000, 1);
 	ul_user_send(w.a, &f, 1);
 	assert_int_equal(uplink_info(&w).stats.drops[TVQ_DROP_UPLINK], 1);
 	/* No IP there. */
-	f = gso_frame(&seg, data, 60000, 1448);
+	f = ul_gso_frame(&seg, data, 60000, 1448);
 	data[14] = 0x65;
 	ul_user_send(w.a, &f, 1);
 	assert_int_equal(uplink_info(&w).stats.drops[TVQ_DROP_OFFLOAD], 1);

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
+#include <linux/virtio_net.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -413,13 +414,13 @@ static void device_that_cannot_be_used_is_refused_with_a_sentence(void **state)
 /* ---- frames of a single kernel ---- */
 
 /* A packet socket at the device: what the kernel sends by it, and gets. */
-static int packet_socket(const char *name)
+static int packet_socket(const char *name, uint16_t ethertype)
 {
 	struct sockaddr_ll at = { .sll_family = AF_PACKET,
-				  .sll_protocol = htons(0x88b5),
+				  .sll_protocol = htons(ethertype),
 				  .sll_ifindex = (int)if_nametoindex(name) };
 	struct timeval patience = { 20, 0 };
-	int fd = socket(AF_PACKET, SOCK_RAW, htons(0x88b5));
+	int fd = socket(AF_PACKET, SOCK_RAW, htons(ethertype));
 
 	assert_true(fd >= 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
@@ -448,6 +449,18 @@ static void send_pieces(struct ul_user *u, uint32_t number, uint32_t len, unsign
 	free(data);
 }
 
+static const struct ul_kept *found;
+
+/* On the worker: the frame of 1000 bytes. */
+static void look_for_1000(void *ctx)
+{
+	const struct ul_user *u = ctx;
+
+	for (unsigned int i = 0; i < u->n && !found; i++)
+		if (u->kept[i].len == 1000)
+			found = &u->kept[i];
+}
+
 static void frames_in_however_many_pieces_are_written_whole(void **state)
 {
 	static const unsigned int pieces[] = { 1, 2, 62, 63, 64, 65, 256, 1000 };
@@ -462,7 +475,7 @@ static void frames_in_however_many_pieces_are_written_whole(void **state)
 	user = ul_user(&lab, 1, 1500, NULL);
 	u = tap(&lab, HERE, 0);
 	assert_int_equal(configure(HERE, "10.99.0.1", 1500), 0);
-	fd = packet_socket(HERE);
+	fd = packet_socket(HERE, 0x88b5);
 	for (unsigned int i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
 		send_pieces(user, i, 1514, pieces[i]);
 		assert_int_equal(recv(fd, got, UL_LONGEST, 0), 1514);
@@ -470,22 +483,57 @@ static void frames_in_however_many_pieces_are_written_whole(void **state)
 		memset(want, 0xff, 6);
 		assert_memory_equal(got, want, 1514);
 	}
-	/* And the other way. */
+	/* And the other way, among what the kernel itself has to say. */
 	ul_frame_fill(want, 1, 9, 77, 1000);
 	assert_int_equal(send(fd, want, 1000, 0), 1000);
-	ul_until(&lab, (ul_call(&lab, ul_user_look, user), user->seen > 0));
-	for (unsigned int i = 0;; i++) {
-		/* Besides what the kernel itself has to say. */
-		ul_user_wait(user, user->seen);
-		if (user->kept[i].len == 1000)
-			break;
-		ul_until(&lab, (ul_call(&lab, ul_user_look, user), user->seen > i + 1));
-	}
+	ul_until(&lab, (ul_call(&lab, look_for_1000, user), found));
+	assert_memory_equal(found->data, want, 1000);
 	close(fd);
 	ul_uplink_free(&lab, u);
 	ul_user_free(user);
 	ul_end(&lab);
 	free(want);
+	free(got);
+}
+
+static void offloads_are_told_to_the_kernel_as_they_are(void **state)
+{
+	uint8_t *data = malloc(UL_LONGEST), *got = malloc(UL_LONGEST);
+	struct virtio_net_hdr h;
+	struct tvq_uplink *u;
+	struct ul_user *user;
+	struct tvq_frame f;
+	struct tvq_seg seg;
+	struct ul_lab lab;
+	int fd, one = 1;
+
+	(void)state;
+	ul_start(&lab, false);
+	user = ul_user(&lab, 1, 1500, NULL);
+	u = tap(&lab, HERE, 0);
+	assert_int_equal(configure(HERE, "10.99.0.1", 1500), 0);
+	fd = packet_socket(HERE, 0x0800);
+	assert_int_equal(setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one)), 0);
+	for (unsigned int gso = 0; gso < 2; gso++) {
+		uint32_t len = gso ? 60000 : 1000;
+
+		f = ul_gso_frame(&seg, data, len, 1448);
+		f.gso_type = gso ? VIRTIO_NET_HDR_GSO_TCPV4 | VIRTIO_NET_HDR_GSO_ECN : 0;
+		ul_user_send(user, &f, 1);
+		assert_int_equal(recv(fd, got, UL_LONGEST, 0), sizeof(h) + 54 + len);
+		memcpy(&h, got, sizeof(h));
+		assert_int_equal(h.flags, VIRTIO_NET_HDR_F_NEEDS_CSUM);
+		assert_int_equal(h.gso_type, f.gso_type);
+		assert_int_equal(h.gso_size, gso ? 1448 : 0);
+		assert_int_equal(h.csum_start, 34);
+		assert_int_equal(h.csum_offset, 16);
+		assert_memory_equal(got + sizeof(h), data, 54 + len);
+	}
+	close(fd);
+	ul_uplink_free(&lab, u);
+	ul_user_free(user);
+	ul_end(&lab);
+	free(data);
 	free(got);
 }
 
@@ -547,6 +595,7 @@ int main(void)
 		cmocka_unit_test(device_that_was_there_stays_and_one_that_was_not_goes),
 		cmocka_unit_test(device_that_cannot_be_used_is_refused_with_a_sentence),
 		cmocka_unit_test(frames_in_however_many_pieces_are_written_whole),
+		cmocka_unit_test(offloads_are_told_to_the_kernel_as_they_are),
 		cmocka_unit_test(device_that_is_down_takes_nothing_and_holds_up_nobody),
 		cmocka_unit_test(deleted_device_is_waited_for_and_not_made_again),
 	};

@@ -58,18 +58,6 @@ static inline void ul_start(struct ul_lab *lab, bool one)
 	assert_non_null(lab->sw);
 }
 
-static inline void ul_end(struct ul_lab *lab)
-{
-	assert_false(tvq_switch_busy(lab->sw));
-	tvq_switch_free(lab->sw);
-	if (lab->worker != lab->control) {
-		tvq_loop_stop(lab->worker);
-		tvq_loop_join(lab->worker);
-		tvq_loop_free(lab->worker);
-	}
-	tvq_loop_free(lab->control);
-}
-
 /* One turn of the lab's control loop that waits for a short time at most. */
 static inline void ul_nothing(struct tvq_timer *t)
 {
@@ -123,6 +111,24 @@ static inline void ul_call(struct ul_lab *lab, void (*fn)(void *ctx), void *ctx)
 
 	tvq_switch_run(lab->sw, &c.op);
 	ul_until(lab, c.done);
+}
+
+static inline void ul_no_port(void *sw)
+{
+	assert_null(tvq_switch_next_port(sw, 0));
+}
+
+static inline void ul_end(struct ul_lab *lab)
+{
+	assert_false(tvq_switch_busy(lab->sw));
+	ul_call(lab, ul_no_port, lab->sw);
+	tvq_switch_free(lab->sw);
+	if (lab->worker != lab->control) {
+		tvq_loop_stop(lab->worker);
+		tvq_loop_join(lab->worker);
+		tvq_loop_free(lab->worker);
+	}
+	tvq_loop_free(lab->control);
 }
 
 /* ---- users ---- */
@@ -291,6 +297,43 @@ static inline struct tvq_frame ul_frame(struct tvq_seg *seg, uint8_t *data, uint
 
 	memcpy(f.mac, data, sizeof(f.mac));
 	*seg = (struct tvq_seg){ data + 12, len - 12 };
+	return f;
+}
+
+/* A TCP segment over IPv4, of user 1 to 9, whose checksum and segmentation are left to the device. */
+static inline struct tvq_frame ul_gso_frame(struct tvq_seg *seg, uint8_t *data, uint32_t payload,
+					    uint16_t gso_size)
+{
+	static const uint8_t head[] = { 2,    0,    0,	  0,	0,
+					9,    2,    0,	  0,	0,
+					0,    1,    0x08, 0x00, /* IP: */ 0x45,
+					0,    0,    0,	  0,	0,
+					0x40, 0,    64,	  6,	0,
+					0,    10,   0,	  0,	1,
+					10,   0,    0,	  2,	/* TCP: */ 0x30,
+					0x39, 0,    7,	  0,	0,
+					0,    1,    0,	  0,	0,
+					1,    0x50, 0x10, 4,	0,
+					0,    0,    0,	  0 };
+	uint32_t len = sizeof(head) + payload, ip = 40 + payload, sum;
+	struct tvq_frame f;
+
+	memcpy(data, head, sizeof(head));
+	for (uint32_t i = 0; i < payload; i++)
+		data[sizeof(head) + i] = (uint8_t)(i * 13 + (i >> 8));
+	data[16] = (uint8_t)(ip >> 8);
+	data[17] = (uint8_t)ip;
+	/* Of the pseudo header. */
+	sum = 0x0a00 + 1 + 0x0a00 + 2 + 6 + 20 + payload;
+	sum = (sum & 0xffff) + (sum >> 16);
+	data[50] = (uint8_t)(sum >> 8);
+	data[51] = (uint8_t)sum;
+	f = ul_frame(seg, data, len);
+	f.flags = 1;
+	f.gso_type = 1;
+	f.gso_size = gso_size;
+	f.csum_start = 22;
+	f.csum_offset = 16;
 	return f;
 }
 

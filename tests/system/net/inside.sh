@@ -3,8 +3,8 @@
 #
 # What the scripts share that run inside a guest with a network device, beside ../guest/inside.sh:
 #
-#   up NUMBER             eth0 is there and has the address 192.168.7.NUMBER; its peer is the other of
-#                         1 and 2
+#   up NUMBER             eth0 is there and has the address 192.168.7.NUMBER; its peer is the other
+#                         of 1 and 2
 #   agent                 runs what `there` of the other guest says, until that says `stop_agent`
 #   there COMMAND         runs it in the other guest; fails if it failed there
 #   reaches ADDRESS       pings it once; reaches_not fails where it does

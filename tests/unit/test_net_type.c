@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The network type: which features need which, where its queues are, what a reset takes back. */
+#include "net_lab.h"
+
+#include "device/type.h"
+
+#define PAIRS 2
+#define FLOWS 64
+
+static const uint8_t other[6] = { 0x02, 0xee, 0, 0, 0, 2 };
+
+static struct nl_dev a, b;
+static uint8_t f[256];
+
+/* virtio 1.4, 5.1.3.1, typed in by hand: each of them needs one of those. */
+static const struct {
+	uint64_t bit, needs[2];
+} rules[] = {
+	{ F(GUEST_TSO4), { F(GUEST_CSUM) } },
+	{ F(GUEST_TSO6), { F(GUEST_CSUM) } },
+	{ F(GUEST_ECN), { F(GUEST_TSO4) | F(GUEST_CSUM), F(GUEST_TSO6) | F(GUEST_CSUM) } },
+	{ F(HOST_TSO4), { F(CSUM) } },
+	{ F(HOST_TSO6), { F(CSUM) } },
+	{ F(HOST_ECN), { F(HOST_TSO4) | F(CSUM), F(HOST_TSO6) | F(CSUM) } },
+	{ F(CTRL_RX), { F(CTRL_VQ) } },
+	{ F(CTRL_RX_EXTRA), { F(CTRL_VQ) } },
+	{ F(CTRL_VLAN), { F(CTRL_VQ) } },
+	{ F(GUEST_ANNOUNCE), { F(CTRL_VQ) } },
+	{ F(MQ), { F(CTRL_VQ) } },
+	{ F(CTRL_MAC_ADDR), { F(CTRL_VQ) } },
+	{ F(RSS), { F(CTRL_VQ) } },
+	{ F(HASH_REPORT), { F(CTRL_VQ) } },
+};
+
+/* TQ-051, TQ-069 */
+static void each_feature_needs_what_it_builds_on(void **state)
+{
+	const struct tvq_type *t = tvq_type_find(TVQ_TYPE_NET);
+
+	(void)state;
+	assert_true(t->features_ok(0));
+	assert_true(t->features_ok(t->features));
+	assert_true(t->features_ok(t->default_features));
+	for (unsigned int i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		assert_false(t->features_ok(rules[i].bit));
+		assert_false(t->features_ok(rules[i].bit | F(MAC) | F(MTU) | F(STATUS)));
+		for (unsigned int k = 0; k < 2 && rules[i].needs[k]; k++)
+			assert_true(t->features_ok(rules[i].bit | rules[i].needs[k]));
+	}
+}
+
+/* TQ-010, TQ-011 */
+static void the_transportq_is_behind_the_control_queue_or_its_gap(void **state)
+{
+	const struct tvq_type *t = tvq_type_find(TVQ_TYPE_NET);
+
+	(void)state;
+	for (uint16_t n = 1; n < 9; n++) {
+		assert_int_equal(t->transportq(2 * n), 2 * n + 1);
+		assert_int_equal(t->transportq(2 * n + 1), 2 * n + 1);
+	}
+}
+
+static void up(struct dl *l, const struct nl_variant *v)
+{
+	dl_up(l, v->workers, NULL);
+	nl_dev_up(&a, l, v, 0);
+	nl_dev_up(&b, l, v, 0);
+}
+
+static int set_mac(const uint8_t mac[6])
+{
+	return tvq_net_ctrl(b.net, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, mac, 6);
+}
+
+static void again(struct dl *l, const struct nl_variant *v)
+{
+	nl_dev_down(&b);
+	nl_drive(&b, l, b.id, &(struct tvq_net_cfg){ .packed = v->packed });
+}
+
+/* TQ-067 */
+static void a_reset_brings_the_first_address_back(void **state)
+{
+	struct dl l;
+
+	(void)state;
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		uint8_t first[6];
+
+		up(&l, v);
+		memcpy(first, b.mac, 6);
+		assert_int_equal(set_mac(other), 0);
+		again(&l, v);
+		assert_memory_equal(b.mac, first, 6);
+		assert_memory_equal(nl_info(&b).mac, first, 6);
+		nl_passes(&b, &a, 60, 1);
+		nl_passes(&a, &b, 60, 2);
+		/* The other one is free. */
+		assert_int_equal(tvq_net_ctrl(a.net, VIRTIO_NET_CTRL_MAC,
+					      VIRTIO_NET_CTRL_MAC_ADDR_SET, other, 6),
+				 0);
+		nl_dev_down(&a);
+		nl_dev_down(&b);
+		dl_down(&l);
+	}
+}
+
+static void an_address_that_went_to_another_device_does_not_come_back(void **state)
+{
+	struct virtio_transportq_net_config cfg = { .mtu = 0 };
+	struct nl_dev c;
+	struct dl l;
+
+	(void)state;
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		up(&l, v);
+		memcpy(cfg.mac, b.mac, 6);
+		assert_int_equal(set_mac(other), 0);
+		nl_drive(&c, &l, nl_create(l.client, 0, &cfg),
+			 &(struct tvq_net_cfg){ .packed = v->packed });
+		again(&l, v);
+		assert_memory_equal(b.mac, other, 6);
+		nl_passes(&b, &a, 60, 1);
+		nl_passes(&a, &b, 60, 2);
+		nl_passes(&a, &c, 60, 3);
+		nl_passes(&c, &a, 60, 4);
+		nl_dev_down(&a);
+		nl_dev_down(&b);
+		nl_dev_down(&c);
+		dl_down(&l);
+	}
+}
+
+/* TQ-079: what the driver was asked and did not do is forgotten. */
+static void a_reset_takes_the_wish_for_an_announcement_back(void **state)
+{
+	struct dl l;
+
+	(void)state;
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		uint16_t status = 0;
+
+		up(&l, v);
+		assert_int_equal(tvq_device_announce(tvq_inproc_device(l.bus), b.id), 0);
+		assert_int_equal(tvq_net_status(b.net, &status), 0);
+		assert_int_equal(status, VIRTIO_NET_S_LINK_UP | VIRTIO_NET_S_ANNOUNCE);
+		again(&l, v);
+		assert_int_equal(tvq_net_status(b.net, &status), 0);
+		assert_int_equal(status, VIRTIO_NET_S_LINK_UP);
+		nl_dev_down(&a);
+		nl_dev_down(&b);
+		dl_down(&l);
+	}
+}
+
+/* ---- several pairs, of which the test has the queues ---- */
+
+static struct dl_mem mem;
+static struct dl_queue q[2 * PAIRS + 1];
+static struct nl_piece piece[PAIRS][FLOWS];
+static uint8_t *ctrl;
+static uint64_t ctrl_iova;
+
+static void raw_start(const struct nl_variant *v, uint64_t id, struct dl *l)
+{
+	struct tvq_seq *s;
+	uint64_t iova;
+
+	dl_negotiate(l->client, id, v->packed ? 0 : BIT(VIRTIO_F_RING_PACKED));
+	s = tvq_seq_new(l->client, id);
+	for (uint16_t i = 0; i < 2 * PAIRS + 1; i++) {
+		tvq_seq_vq_asid_set(s, i, mem.asid);
+		dl_queue_program(&q[i], s);
+	}
+	tvq_seq_status_set(s, DL_DRIVER_OK);
+	assert_int_equal(tvq_seq_call(s), 0);
+	for (unsigned int p = 0; p < PAIRS; p++) {
+		for (unsigned int i = 0; i < FLOWS; i++) {
+			struct tvq_sg sg = { .len = 256 };
+
+			(void)dl_alloc(&mem, sg.len, 64, &iova);
+			sg.addr = iova;
+			nl_raw_add(&q[2 * p], &sg, 0, 1, &piece[p][i]);
+		}
+		dl_notify(&q[2 * p]);
+	}
+}
+
+/* Each of another flow. How many of them came to each pair. */
+static void send_flows(struct dl *l, const uint8_t *to, unsigned int got[PAIRS])
+{
+	static const uint8_t ask[4] = { VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, 1 };
+	struct tvq_sg sg[2] = { { ctrl_iova, 3 }, { ctrl_iova + 64, 1 } };
+
+	/* An answered command: whatever the device began with, is over. */
+	memcpy(ctrl, ask, 3);
+	assert_int_equal(nl_raw_do(&q[2 * PAIRS], sg, 1, 1), 1);
+	memset(got, 0, PAIRS * sizeof(got[0]));
+	for (unsigned int i = 0; i < FLOWS; i++) {
+		uint32_t len = nl_tcp(f, false, to, a.mac, 30, i);
+
+		nl_be16(f + 34, 7000 + i);
+		nl_send(&a, f, len);
+	}
+	dl_until(l, (got[0] += nl_raw_collect(&q[0]), got[1] += nl_raw_collect(&q[2]),
+		     got[0] + got[1] == FLOWS));
+}
+
+static void one_pair_is_in_use_until_the_driver_asks_for_more(void **state)
+{
+	struct virtio_transportq_net_config cfg = { .max_virtqueue_pairs = PAIRS,
+						    .mac = { 2, 0, 0, 0, 0xaa, 1 } };
+	unsigned int got[PAIRS];
+	struct dl l;
+
+	(void)state;
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		struct tvq_sg sg[2];
+		uint64_t id;
+
+		dl_up(&l, v->workers, NULL);
+		nl_dev_up(&a, &l, v, 0);
+		id = nl_create(l.client, 0, &cfg);
+		dl_mem_new(&mem, &l, 8u << 20);
+		for (uint16_t i = 0; i < 2 * PAIRS + 1; i++)
+			dl_queue_new(&q[i], &mem, l.client, id, i, FLOWS, v->packed);
+		ctrl = dl_alloc(&mem, 128, 64, &ctrl_iova);
+		for (int round = 0; round < 2; round++) {
+			struct tvq_seq *s;
+
+			raw_start(v, id, &l);
+			send_flows(&l, cfg.mac, got);
+			assert_int_equal(got[0], FLOWS);
+			/* Two, and once more: a reset forgets them. */
+			memcpy(ctrl, "\4\0\2\0", 4);
+			sg[0] = (struct tvq_sg){ ctrl_iova, 4 };
+			sg[1] = (struct tvq_sg){ ctrl_iova + 64, 1 };
+			assert_int_equal(nl_raw_do(&q[2 * PAIRS], sg, 1, 1), 1);
+			assert_int_equal(ctrl[64], 0);
+			for (unsigned int i = 0; i < FLOWS; i++) {
+				uint64_t iova;
+				struct tvq_sg buf = { .len = 256 };
+
+				(void)dl_alloc(&mem, buf.len, 64, &iova);
+				buf.addr = iova;
+				nl_raw_add(&q[0], &buf, 0, 1, &piece[0][i]);
+			}
+			dl_notify(&q[0]);
+			send_flows(&l, cfg.mac, got);
+			assert_true(got[0] > FLOWS / 8);
+			assert_true(got[1] > FLOWS / 8);
+			s = tvq_seq_new(l.client, id);
+			tvq_seq_status_set(s, 0);
+			assert_int_equal(tvq_seq_call(s), 0);
+			dl_until(&l, !dl_status(l.client, id));
+			for (uint16_t i = 0; i < 2 * PAIRS + 1; i++) {
+				tvq_drv_ring_free(q[i].ring);
+				dl_ring_make(&q[i]);
+			}
+		}
+		assert_int_equal(dl_destroy(l.client, id), 0);
+		for (uint16_t i = 0; i < 2 * PAIRS + 1; i++)
+			dl_queue_free(&q[i]);
+		dl_mem_free(&mem);
+		nl_dev_down(&a);
+		dl_down(&l);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_feature_needs_what_it_builds_on),
+		cmocka_unit_test(the_transportq_is_behind_the_control_queue_or_its_gap),
+		cmocka_unit_test(a_reset_brings_the_first_address_back),
+		cmocka_unit_test(an_address_that_went_to_another_device_does_not_come_back),
+		cmocka_unit_test(a_reset_takes_the_wish_for_an_announcement_back),
+		cmocka_unit_test(one_pair_is_in_use_until_the_driver_asks_for_more),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
