@@ -32,9 +32,8 @@ struct add {
 	uint8_t mac[6];
 	struct tvqd_port_change change;
 	struct tvq_switch_op op;
-	struct tvq_port *port; /* until the op has run; then only to be compared */
-	uint32_t owner;	       /* of the address: the port's number */
-	uint64_t owner_device;
+	struct tvq_port *port; /* until the op has run */
+	struct tvqd_mac_owner mac_owner;
 	struct tvq_done step;
 	struct tvqd_removal removal;
 	struct tvqd_avail avail;
@@ -139,10 +138,10 @@ static void add_show(struct add *a)
 	a->dev->state = TVQD_DEV_LIVE;
 	result = json_object_new_object();
 	tvqd_add_num(result, "device_id", a->dev->device_id);
-	if (a->dev->class->virtio_device_id == TVQ_TYPE_NET) {
-		tvqd_mac_text(a->mac, mac);
+	tvqd_mac_text(a->mac, mac);
+	/* Zero where the device does not offer to tell it. */
+	if (tvqd_mac_num(a->mac))
 		tvqd_add_str(result, "mac", mac);
-	}
 	tvqd_reply(a->call, result);
 	free(a);
 }
@@ -219,48 +218,20 @@ static void add_avail_known(struct tvqd_avail *av, int err)
 	add_forget(a);
 }
 
-/* Has another port the address? (TQ-140) Only those that own it count. */
-static void mac_run(struct tvq_switch_op *op)
+/* Has another port the address? (TQ-140) */
+static void mac_known(struct tvqd_mac_owner *o, const char *owner)
 {
-	struct add *a = (struct add *)((char *)op - offsetof(struct add, op));
-	struct tvq_fdb_entry e[64];
-	uint64_t cursor = 0;
-	unsigned int n;
+	struct add *a = (struct add *)((char *)o - offsetof(struct add, mac_owner));
+	char mac[TVQD_MAC_LEN];
 
-	while (!a->owner && (n = tvq_switch_fdb(op->sw, &cursor, e, 64)))
-		for (unsigned int i = 0; i < n; i++)
-			if (e[i].own && !memcmp(e[i].mac, a->config.net.mac, 6))
-				a->owner = e[i].port;
-	a->port = a->owner ? tvq_switch_next_port(op->sw, a->owner - 1) : NULL;
-	if (a->port) {
-		struct tvq_port_info info;
-
-		tvq_port_info(a->port, &info);
-		a->owner_device = info.device_id;
-	}
-}
-
-static void mac_done(struct tvq_switch_op *op)
-{
-	struct add *a = (struct add *)((char *)op - offsetof(struct add, op));
-	char mac[TVQD_MAC_LEN], label[TVQD_LABEL_LEN];
-
-	if (!a->port) {
+	if (!owner) {
 		tvqd_avail_get(a->d, &a->avail, add_avail_known);
 		return;
 	}
-	tvqd_mac_text(a->config.net.mac, mac);
-	tvqd_port_label(a->d, a->port, a->owner, a->owner_device, label, NULL);
+	tvqd_mac_text(o->mac, mac);
 	a->err = -EEXIST;
-	snprintf(a->why, sizeof(a->why), "mac %s: it is the address of '%s'", mac, label);
+	snprintf(a->why, sizeof(a->why), "mac %s: it is the address of '%s'", mac, owner);
 	add_forget(a);
-}
-
-static void find_mac(struct add *a)
-{
-	a->op.run = mac_run;
-	a->op.done = mac_done;
-	tvq_switch_run(tvq_device_switch(a->d->device), &a->op);
 }
 
 static void add_explain(struct add *a, int err)
@@ -278,7 +249,7 @@ static void add_explain(struct add *a, int err)
 	if (a->err == -EINVAL)
 		add_forget(a);
 	else if (d->device && tvqd_has(&a->call->rq.args, TVQD_MAC))
-		find_mac(a);
+		tvqd_mac_owner(d, &a->mac_owner, a->config.net.mac, mac_known);
 	else
 		tvqd_avail_get(d, &a->avail, add_avail_known);
 }

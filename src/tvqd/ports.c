@@ -223,6 +223,56 @@ void tvqd_port_label(struct tvqd *d, const struct tvq_port *port, uint32_t numbe
 		*kind = k;
 }
 
+static uint32_t find_mac(struct tvq_switch *sw, const uint8_t mac[6])
+{
+	struct tvq_fdb_entry e[64];
+	uint64_t cursor = 0;
+	unsigned int n;
+
+	while ((n = tvq_switch_fdb(sw, &cursor, e, 64))) {
+		for (unsigned int i = 0; i < n; i++) {
+			if (e[i].own && !memcmp(e[i].mac, mac, 6))
+				return e[i].port;
+		}
+	}
+	return 0;
+}
+
+static void owner_run(struct tvq_switch_op *op)
+{
+	struct tvqd_mac_owner *o = (struct tvqd_mac_owner *)op;
+	struct tvq_port_info info;
+
+	o->number = find_mac(op->sw, o->mac);
+	/* The lowest above the one below: itself. */
+	o->port = o->number ? tvq_switch_next_port(op->sw, o->number - 1) : NULL;
+	if (!o->port)
+		return;
+	tvq_port_info(o->port, &info);
+	o->device_id = info.device_id;
+}
+
+static void owner_done(struct tvq_switch_op *op)
+{
+	struct tvqd_mac_owner *o = (struct tvqd_mac_owner *)op;
+	char label[TVQD_LABEL_LEN];
+
+	if (o->port)
+		tvqd_port_label(o->d, o->port, o->number, o->device_id, label, NULL);
+	o->done(o, o->port ? label : NULL);
+}
+
+void tvqd_mac_owner(struct tvqd *d, struct tvqd_mac_owner *o, const uint8_t mac[6],
+		    void (*done)(struct tvqd_mac_owner *o, const char *owner))
+{
+	o->d = d;
+	memcpy(o->mac, mac, 6);
+	o->done = done;
+	o->op.run = owner_run;
+	o->op.done = owner_done;
+	tvq_switch_run(tvq_device_switch(d->device), &o->op);
+}
+
 /* Changes */
 
 static int change_vlan(const struct tvqd_args *args, struct tvqd_port_change *c, char *err)

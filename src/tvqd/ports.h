@@ -70,6 +70,20 @@ int tvqd_name_free(struct tvqd *d, const char *name, bool own, char *err);
 void tvqd_port_label(struct tvqd *d, const struct tvq_port *port, uint32_t number,
 		     uint64_t device_id, char label[TVQD_LABEL_LEN], const char **kind);
 
+/* Whose own address that is: owner is a label, valid in done only, or NULL. The caller's memory
+ * until then. */
+struct tvqd_mac_owner {
+	struct tvq_switch_op op;
+	struct tvqd *d;
+	uint8_t mac[6];
+	struct tvq_port *port; /* to be compared, no more */
+	uint32_t number;
+	uint64_t device_id;
+	void (*done)(struct tvqd_mac_owner *o, const char *owner);
+};
+void tvqd_mac_owner(struct tvqd *d, struct tvqd_mac_owner *o, const uint8_t mac[6],
+		    void (*done)(struct tvqd_mac_owner *o, const char *owner));
+
 /* A new entry, ADDING, in the list; NULL: no memory. */
 struct tvqd_port *tvqd_port_new(struct tvqd *d, const char *name, enum tvqd_port_kind kind);
 void tvqd_port_remove(struct tvqd *d, struct tvqd_port *p);

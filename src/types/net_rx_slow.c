@@ -134,11 +134,9 @@ static void copy(struct place *p, uint8_t *to, const uint8_t *from, size_t n)
 	memcpy(to, from, before);
 }
 
-/* There is room for n bytes: run_buffers() has seen to it. */
-static void put(struct place *p, const void *data, size_t n)
+/* Writes n bytes and moves on; from NULL: moves on. run_buffers() has seen to it that there is room. */
+static void put(struct place *p, const uint8_t *from, size_t n)
 {
-	const uint8_t *from = data;
-
 	while (n) {
 		struct tvq_seg *s = &p->c->seg[p->seg];
 		size_t part = s->len - p->off;
@@ -147,32 +145,14 @@ static void put(struct place *p, const void *data, size_t n)
 			p->off = 0;
 			if (++p->seg == (unsigned int)p->c->n_out + p->c->n_in)
 				place_start(p, p->c + 1);
-			/* One whose writable part is empty: it has no segment to stay in. */
 			continue;
 		}
 		if (part > n)
 			part = n;
-		copy(p, (uint8_t *)s->va + p->off, from, part);
-		from += part;
-		p->off += part;
-		n -= part;
-	}
-}
-
-/* Moves on by n bytes that were written before. */
-static void skip(struct place *p, size_t n)
-{
-	while (n) {
-		size_t part = p->c->seg[p->seg].len - p->off;
-
-		if (!part) {
-			p->off = 0;
-			if (++p->seg == (unsigned int)p->c->n_out + p->c->n_in)
-				place_start(p, p->c + 1);
-			continue;
+		if (from) {
+			copy(p, (uint8_t *)s->va + p->off, from, part);
+			from += part;
 		}
-		if (part > n)
-			part = n;
 		p->off += part;
 		n -= part;
 	}
@@ -269,8 +249,8 @@ static void put_frame(struct run *r, const struct tvq_frame *f, bool csum)
 		sum = sum ? sum : 0xffff; /* as tvq_frame_csum() */
 		p.run = NULL;
 		place_start(&p, c);
-		skip(&p, r->q->hdr_len + head_len + f->csum_start + (size_t)f->csum_offset);
-		put(&p, &sum, sizeof(sum));
+		put(&p, NULL, r->q->hdr_len + head_len + f->csum_start + (size_t)f->csum_offset);
+		put(&p, (const uint8_t *)&sum, sizeof(sum));
 	}
 	r->packets++;
 	r->bytes += head_len + f->len;

@@ -37,7 +37,7 @@ features_of() { cat "/sys/class/net/$1/device/features"; }
 # Bits are shown from bit 0 on.
 has_bit() { [ "$(features_of "$1" | cut -c$(($2 + 1)))" = 1 ]; }
 
-# VERSION_1, ACCESS_PLATFORM; MAC 5, MTU 3, CTRL_VQ 17, MQ 22; GUEST_CSUM 1, GUEST_TSO4 7.
+# VERSION_1, ACCESS_PLATFORM; MAC 5, MTU 3, CTRL_VQ 17, MQ 22.
 base=0x300000000
 refused "a group's address" "Invalid argument" "mac 03:00:00:00:01:01 is a group's address" \
 	mac 03:00:00:00:01:01
@@ -46,8 +46,14 @@ refused "no VERSION_1" "Invalid argument" "device_features 0x20 lack 0x300000000
 refused "a bit that it does not have" "Invalid argument" \
 	"device_features 0x4000000300000000: 0x4000000000000000 cannot be had" \
 	device_features 0x4000000300000000
-refused "a bit that lacks another" "Invalid argument" \
-	"device_features 0x300000080: 0x80 in it needs one of 0x2" device_features 0x300000080
+for rule in 7:2 8:2 9:180 11:1 12:1 13:1800 18:20000 19:20000 20:20000 21:20000 22:20000 23:20000 \
+	57:20000 60:20000; do
+	bit=$(printf %#x $((1 << ${rule%:*})))
+	features=$(printf %#x $((base | bit)))
+	refused "bit ${rule%:*} without what it requires" "Invalid argument" \
+		"device_features $features: $bit in it needs one of 0x${rule#*:}" \
+		device_features $features
+done
 refused "several pairs without a control queue" "Invalid argument" \
 	"device_features 0x300400000: 0x400000 in it needs one of 0x20000" \
 	device_features 0x300400000 max_vqp 2
@@ -84,11 +90,15 @@ calm
 GUEST
 need_guest
 for what in "a group's address" "an MTU that is too small" "no VERSION_1" \
-	"a bit that it does not have" "a bit that lacks another" \
+	"a bit that it does not have" \
 	"several pairs without a control queue" "a MAC without its bit" "an MTU without its bit" \
 	"several pairs without their bit" "more pairs than a device has" "a MAC that is in use" \
 	"more queues than there are" "one device more"; do
 	check_file "refused: $what" "^refused: $what" "$console"
+done
+for bit in 7 8 9 11 12 13 18 19 20 21 22 23 57 60; do
+	check_file "refused: bit $bit without what it requires" \
+		"^refused: bit $bit without what it requires" "$console"
 done
 for fact in "words bring their bits" "device_features are taken as they are" \
 	"one pair takes no bit" "it can be made when one has gone"; do

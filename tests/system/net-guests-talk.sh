@@ -33,14 +33,14 @@ check "an uplink is added" ctl uplink add host tap tvqhost
 check "the host has an address there" inside_net ip addr add 192.168.7.100/24 dev tvqhost
 check "and is up" inside_net ip link set tvqhost up
 
-boot two 2 "$other_qemu" "$(keys "$other_format" "$other_qemu")" --timeout 200 <<'GUEST'
+boot two 2 "$other_qemu" "$(keys "$other_format" "$other_qemu")" --timeout 280 <<'GUEST'
 up 2
 echo "ring $(format)"
 socat -u TCP-LISTEN:7001,reuseaddr - | sha256sum >/tmp/sum &
 socat TCP-LISTEN:7002,reuseaddr,fork SYSTEM:'echo greetings from the guest' &
 agent
 GUEST
-boot one 1 "$qemu" "$(keys "$format" "$qemu")" --timeout 200 <<'GUEST'
+boot one 1 "$qemu" "$(keys "$format" "$qemu")" --timeout 280 <<'GUEST'
 up 1
 echo "ring $(format)"
 [ "$(cat /sys/class/net/eth0/mtu)" = 9000 ] && echo "the mtu is the device's"
@@ -125,7 +125,7 @@ used() { # the queue has used buffers
 set_dev() { check "dev set $*" ctl dev set "$@"; }
 ready() { on one wait_console "$1" "^ready for $1" "${2-60}"; }
 
-ready "a link that goes down" 120
+ready "a link that goes down" 200
 for queue in 0 1 2 3; do
 	check "queue $queue of the device has been used" used one $queue
 done

@@ -98,6 +98,8 @@ static void device_without_an_address_is_given_one_and_says_which(void **state)
 	lab_ok(l, PORT("b"), mac[1]);
 	/* The second digit of a local address that is no group's. */
 	assert_non_null(strchr("26ae", mac[0][2]));
+	/* One that does not offer to tell its address does not tell it. */
+	lab_ok(l, ADD("c", ",\"features\":\"0x300000000\""), "{\"ok\":{\"device_id\":3}}");
 }
 
 /* TQ-140 */

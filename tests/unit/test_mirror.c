@@ -391,11 +391,53 @@ static void blocker_done(struct tvq_job *j)
 	((struct blocker *)j)->done = true;
 }
 
+/* Nobody's jobs run from here on until unblock_jobs(). */
+#define BLOCKERS 32
+static struct blocker blockers[BLOCKERS];
+static atomic_bool unblock;
+
+static void block_jobs(struct ul_lab *lab)
+{
+	atomic_store(&unblock, false);
+	for (unsigned int i = 0; i < BLOCKERS; i++) {
+		blockers[i] = (struct blocker){ .job = { .run = blocker_run, .done = blocker_done },
+						.go = &unblock };
+		tvq_job_post(tvq_loop_exec(lab->control), &blockers[i].job);
+	}
+}
+
+static void unblock_jobs(struct ul_lab *lab)
+{
+	atomic_store(&unblock, true);
+	for (unsigned int i = 0; i < BLOCKERS; i++)
+		ul_until(lab, blockers[i].done);
+}
+
+static void frames_that_pass_while_the_file_is_being_opened_are_in_it(void **state)
+{
+	struct ul_told t = { .done.fn = ul_told };
+	char why[TVQ_UPLINK_ERR_LEN];
+	struct tvq_mirror *m;
+	struct world w;
+
+	(void)state;
+	world_start(&w);
+	block_jobs(&w.lab);
+	m = tvq_mirror_new(w.lab.sw, w.a->port, w.path, 0, &t.done, why);
+	assert_non_null(m);
+	send_one(w.a, 2, 0, 60);
+	assert_false(t.told);
+	unblock_jobs(&w.lab);
+	ul_until(&w.lab, t.told);
+	assert_int_equal(t.err, 0);
+	ul_until(&w.lab, stats(m).frames == 1);
+	mirror_free(&w.lab, m);
+	world_end(&w);
+}
+
 static void frames_that_the_disk_is_too_slow_for_are_dropped_and_counted(void **state)
 {
-	enum { JOBS = 32, FRAMES = 4096 };
-	struct blocker *jobs = calloc(JOBS, sizeof(*jobs));
-	atomic_bool go = false;
+	enum { FRAMES = 4096 };
 	struct tvq_mirror *m;
 	struct world w;
 	struct file f;
@@ -404,19 +446,13 @@ static void frames_that_the_disk_is_too_slow_for_are_dropped_and_counted(void **
 	(void)state;
 	world_start(&w);
 	m = mirror(&w.lab, w.a, w.path, 0);
-	for (unsigned int i = 0; i < JOBS; i++) {
-		jobs[i] = (struct blocker){ .job = { .run = blocker_run, .done = blocker_done },
-					    .go = &go };
-		tvq_job_post(tvq_loop_exec(w.lab.control), &jobs[i].job);
-	}
+	block_jobs(&w.lab);
 	send_many(w.a, 2, FRAMES, 1514);
 	/* Nobody waited for it: all have arrived, more than the mirror has memory for. */
 	ul_user_wait(w.b, FRAMES);
 	dropped = stats(m).dropped;
 	assert_in_range(dropped, 1, FRAMES - 1);
-	atomic_store(&go, true);
-	for (unsigned int i = 0; i < JOBS; i++)
-		ul_until(&w.lab, jobs[i].done);
+	unblock_jobs(&w.lab);
 	ul_until(&w.lab, stats(m).frames + dropped == FRAMES);
 	/* And it goes on. */
 	send_one(w.a, 2, 0, 60);
@@ -425,7 +461,6 @@ static void frames_that_the_disk_is_too_slow_for_are_dropped_and_counted(void **
 	f = file_read(w.path);
 	assert_int_equal(file_count(&f), FRAMES + 1 - dropped);
 	free(f.data);
-	free(jobs);
 	world_end(&w);
 }
 
@@ -565,6 +600,7 @@ int main(void)
 		cmocka_unit_test(path_that_cannot_be_is_refused_with_a_sentence),
 		cmocka_unit_test(port_has_one_mirror_at_most),
 		cmocka_unit_test(file_ends_with_a_whole_frame_at_its_limit),
+		cmocka_unit_test(frames_that_pass_while_the_file_is_being_opened_are_in_it),
 		cmocka_unit_test(frames_that_the_disk_is_too_slow_for_are_dropped_and_counted),
 		cmocka_unit_test(full_disk_leaves_whole_frames_and_the_port_goes_on),
 		cmocka_unit_test(port_may_go_before_its_mirror),

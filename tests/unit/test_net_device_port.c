@@ -7,6 +7,8 @@
 
 #include <linux/if_ether.h>
 
+#include <tvq/nested.h>
+
 static struct nl_dev a, b, c;
 static uint8_t f[NL_MAX];
 
@@ -445,6 +447,60 @@ static void a_network_management_device_is_a_port_of_its_own_switch(void **state
 	}
 }
 
+#define MANAGES (BIT(VIRTIO_F_TRNSPT_VQ) | BIT(VIRTIO_F_TRNSPT_VQ_VDEV))
+
+/* TQ-010, TQ-014: a managed network device that manages others; all are ports of one switch. */
+static void devices_of_a_nested_network_manager_are_on_the_same_switch(void **state)
+{
+	struct dl l;
+
+	(void)state;
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++)
+		for (uint16_t pairs = 1; pairs < 4; pairs += 2) {
+			struct virtio_transportq_net_config cfg = { .max_virtqueue_pairs = pairs };
+			struct tvq_client_cfg cc = { .packed = v->packed };
+			struct tvq_net_cfg nc = { .packed = v->packed };
+			struct tvq_client *client;
+			struct tvq_type_info info;
+			struct tvq_bus *bus;
+			uint64_t manager, id;
+			int err;
+
+			dl_up(&l, v->workers, NULL);
+			nl_dev_up(&a, &l, v, 0);
+			assert_int_equal(tvq_client_type(l.client, TVQ_TYPE_NET, &info), 0);
+			if (pairs == 1)
+				cfg.max_virtqueue_pairs = 0;
+			manager = nl_create(
+				l.client, info.default_features | MANAGES | (pairs > 1 ? F(MQ) : 0),
+				&cfg);
+			bus = tvq_nested_new(l.client, manager, TVQ_TYPE_NET, &err);
+			assert_non_null(bus);
+			client = tvq_client_new(bus, &cc, &err);
+			assert_non_null(client);
+			id = nl_create(client, 0, NULL);
+			b = (struct nl_dev){ .l = &l, .id = id };
+			b.net = tvq_net_new(client, id, &nc, &err);
+			assert_non_null(b.net);
+			tvq_net_mac(b.net, b.mac);
+			b.tx = tvq_net_dma_alloc(b.net, (size_t)NL_SLOTS * NL_MAX, &b.tx_iova);
+			assert_non_null(b.tx);
+			(void)nl_info(&a);
+			nl_passes(&a, &b, 100, 1);
+			nl_passes(&b, &a, 1514, 2);
+			/* Its manager's end is its own. */
+			tvq_net_free(b.net);
+			bus->ops->dma_free(bus, b.tx, (size_t)NL_SLOTS * NL_MAX);
+			tvq_client_free(client);
+			bus->ops->free(bus);
+			assert_int_equal(dl_destroy(l.client, manager), 0);
+			nl_ether(f, b.mac, a.mac, NL_TYPE, 60, 3);
+			nl_send(&a, f, 60);
+			nl_dev_down(&a);
+			dl_down(&l);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -455,6 +511,7 @@ int main(void)
 		cmocka_unit_test(a_port_sends_no_faster_than_its_rate_and_loses_nothing),
 		cmocka_unit_test(a_limit_that_is_lifted_lets_go_what_waits),
 		cmocka_unit_test(a_network_management_device_is_a_port_of_its_own_switch),
+		cmocka_unit_test(devices_of_a_nested_network_manager_are_on_the_same_switch),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,6 +49,66 @@ static void each_feature_needs_what_it_builds_on(void **state)
 	}
 }
 
+/* TQ-140 */
+static void create_takes_what_its_features_allow_and_nothing_else(void **state)
+{
+	const struct tvq_type *t = tvq_type_find(TVQ_TYPE_NET);
+	const struct tvq_mgmt_cfg mgmt = { .max_vdev_vqs = 9 };
+	static const struct {
+		uint8_t mac0, mac5;
+		uint16_t status, pairs, mtu;
+		uint64_t features; /* 0: the default */
+		int err;
+		uint16_t queues;
+	} cases[] = {
+		{ .queues = 3 },
+		{ .mac0 = 2, .mac5 = 1, .mtu = 9000, .queues = 3 },
+		{ .mac5 = 1, .queues = 3 },
+		{ .mac0 = 3, .err = -EINVAL },
+		{ .mac0 = 2, .features = F(MTU) | F(CTRL_VQ), .err = -EINVAL },
+		{ .status = 1, .err = -EINVAL },
+		{ .mtu = 67, .err = -EINVAL },
+		{ .mtu = 68, .queues = 3 },
+		{ .mtu = 65521, .queues = 3 },
+		{ .mtu = 65522, .err = -EINVAL },
+		{ .mtu = 1500, .features = F(MAC), .err = -EINVAL },
+		{ .pairs = 1, .err = -EINVAL }, /* without MQ, which 2 asks for */
+		{ .pairs = 2, .queues = 5 },
+		{ .pairs = 4, .queues = 9 },
+		{ .pairs = 5, .err = -ENOSPC },
+		{ .pairs = 0x8000, .err = -ENOSPC },
+		{ .pairs = 0xffff, .err = -ENOSPC },
+		{ .pairs = 1, .features = F(MQ) | F(CTRL_VQ), .queues = 3 },
+		{ .pairs = 2, .features = F(CTRL_VQ), .err = -EINVAL },
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		bool defaults = !cases[i].features;
+		struct virtio_transportq_net_config asked = {
+			.mac = { cases[i].mac0, 0, 0, 0, 0, cases[i].mac5 },
+			.status = cases[i].status,
+			.max_virtqueue_pairs = cases[i].pairs,
+			.mtu = cases[i].mtu,
+		};
+		struct tvq_type_cfg cfg = {
+			.features = defaults ? t->default_features : cases[i].features,
+			.dev_config_len = sizeof(asked),
+		};
+
+		memcpy(cfg.dev_config, &asked, sizeof(asked));
+		assert_int_equal(t->parse(&mgmt, &cfg, defaults), cases[i].err);
+		if (cases[i].err)
+			continue;
+		assert_int_equal(cfg.n_queues, cases[i].queues);
+		assert_int_equal(!!(cfg.features & F(MQ)), cases[i].queues > 3 || !defaults);
+		/* Another length is malformed, no configuration is all defaults. */
+		for (cfg.dev_config_len = 1; cfg.dev_config_len < 64; cfg.dev_config_len++)
+			if (cfg.dev_config_len != sizeof(asked))
+				assert_int_equal(t->parse(&mgmt, &cfg, defaults), -EINVAL);
+	}
+}
+
 /* TQ-010, TQ-011 */
 static void the_transportq_is_behind_the_control_queue_or_its_gap(void **state)
 {
@@ -79,7 +139,6 @@ static void again(struct dl *l, const struct nl_variant *v)
 	nl_drive(&b, l, b.id, &(struct tvq_net_cfg){ .packed = v->packed });
 }
 
-/* TQ-067 */
 static void a_reset_brings_the_first_address_back(void **state)
 {
 	struct dl l;
@@ -272,6 +331,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_feature_needs_what_it_builds_on),
+		cmocka_unit_test(create_takes_what_its_features_allow_and_nothing_else),
 		cmocka_unit_test(the_transportq_is_behind_the_control_queue_or_its_gap),
 		cmocka_unit_test(a_reset_brings_the_first_address_back),
 		cmocka_unit_test(an_address_that_went_to_another_device_does_not_come_back),
