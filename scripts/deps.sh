@@ -15,20 +15,20 @@ set -eu
 
 die() { echo "deps: $*" >&2; exit 1; }
 
-# dpkg-dev: without dpkg-architecture meson installs the library where nothing looks for it (lib64).
+# testpmd is in dpdk-dev. dpkg-dev: without dpkg-architecture meson installs the library where nothing looks for it (lib64).
 packages_of() {
 	case $1 in
 	build)
 		echo gcc libc6-dev clang clang-tidy clang-format libclang-rt-14-dev llvm \
 			meson ninja-build pkg-config dpkg-dev make git \
 			liburing-dev libjson-c-dev libcmocka-dev ;;
-	test) echo mandoc jq python3 shellcheck e2fsprogs procps ;;
+	test) echo mandoc jq python3 shellcheck e2fsprogs procps iproute2 tcpdump ;;
 	guest)
 		echo mmdebstrap debian-archive-keyring qemu-system-x86 qemu-system-common \
 			qemu-utils e2fsprogs cpio zstd xz-utils \
-			iproute2 dpdk dpdk-dev \
+			iproute2 dpdk dpdk-dev passt \
 			gcc make pahole flex bison bc libelf-dev libssl-dev perl ;;
-	bench) echo fio jq python3 qemu-system-common dpdk dpdk-dev ;; # testpmd is in -dev
+	bench) echo fio jq python3 qemu-system-common iproute2 dpdk dpdk-dev ;;
 	*) die "unknown group '$1': build, test, guest and bench are known" ;;
 	esac
 }

@@ -76,10 +76,12 @@ static int use_config(struct tvq_net *n, const struct tvq_net_cfg *cfg)
 static int make_rx(struct tvq_net *n, struct tvq_net_rxq *q, uint16_t index,
 		   const struct tvq_net_cfg *cfg)
 {
+	/* Each begins at a cache line, so that its header is aligned. */
+	uint32_t stride = (n->buffer_size + 63) & ~(uint32_t)63;
 	struct tvq_vdev_queue_cfg qc = {
 		.index = index,
 		.size = cfg->queue_size ? cfg->queue_size : DEFAULT_SIZE,
-		.bytes = n->buffer_size,
+		.bytes = stride,
 	};
 	int err = tvq_vdev_queue_make(&n->dev, &q->vq, &qc);
 
@@ -90,7 +92,7 @@ static int make_rx(struct tvq_net *n, struct tvq_net_rxq *q, uint16_t index,
 		return -ENOMEM;
 	q->n_bufs = cfg->buffers && cfg->buffers < q->vq.size ? cfg->buffers : q->vq.size;
 	for (uint16_t i = 0; i < q->n_bufs; i++) {
-		q->bufs[i].iova = q->vq.more_iova + (uint64_t)i * n->buffer_size;
+		q->bufs[i].iova = q->vq.more_iova + (uint64_t)i * stride;
 		tvq_net_add_buffer(n, q, &q->bufs[i]);
 	}
 	/* Nobody is notified yet: the device looks at the ring when the queue becomes served

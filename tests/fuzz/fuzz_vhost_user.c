@@ -16,8 +16,10 @@
  *   6 SCRIBBLE  offset in 64 KiB, n, n octets: written into the memory
  *   7 FILL      offset in 64 KiB, value: 64 KiB of it into the in-flight area that came last, or
  *               the memory
+ *   8 OTHER     hangs up and connects to the other device: the first is for block, the second for
+ *               network
  *
- * Octets above take the remainder of a division by 8. Descriptors of kind 0 are the memory, 1 and 2
+ * Octets above take the remainder of a division by 9. Descriptors of kind 0 are the memory, 1 and 2
  * eventfds without and with O_NONBLOCK, 3 a socket, 4 a pipe, 5 a directory, 6 an eventfd with a
  * full counter, 7 the in-flight area that came last.
  *
@@ -50,7 +52,7 @@
 #define QUEUES	  2
 #define PART	  0x10000u
 
-enum { MESSAGE, TURNS, KICK, TRUNCATE, RAW, AGAIN, SCRIBBLE, FILL, STEPS };
+enum { MESSAGE, TURNS, KICK, TRUNCATE, RAW, AGAIN, SCRIBBLE, FILL, OTHER, STEPS };
 enum {
 	FD_MEMORY,
 	FD_EVENT,
@@ -68,8 +70,9 @@ static struct {
 	struct tvq_loop *loop;
 	struct tvq_bus *bus;
 	struct tvq_client *client;
-	struct tvq_vhost_user *vu;
-	char path[64];
+	struct tvq_vhost_user *vu[2];
+	char path[2][64];
+	unsigned int which;
 	int front;
 	int kinds[FD_KINDS];
 	int socket_other, pipe_other;
@@ -134,39 +137,53 @@ static void make_descriptors(void)
 	lab.kinds[FD_INFLIGHT] = -1;
 }
 
-static void present(void)
+static void announce(void *ctx)
 {
-	struct virtio_transportq_blk_config blk = { .num_queues = QUEUES };
-	struct tvq_create cr = { .virtio_device_id = VIRTIO_ID_BLOCK,
-				 .config = &blk,
-				 .config_len = sizeof(blk) };
-	struct tvq_vhost_user_cfg vc = { .name = "fuzzed",
-					 .path = lab.path,
-					 .num_queues = QUEUES,
-					 .virtio_device_id = VIRTIO_ID_BLOCK };
-	struct tvq_type_info type;
+	need(ctx == &lab, "a context");
+}
+
+static void present(unsigned int which, uint32_t type, const void *config, uint32_t len,
+		    uint16_t queues)
+{
+	struct tvq_create cr = {
+		.virtio_device_id = type,
+		.config = config,
+		.config_len = len,
+	};
+	struct tvq_vhost_user_cfg vc = {
+		.name = "fuzzed",
+		.path = lab.path[which],
+		.num_queues = queues,
+		.virtio_device_id = type,
+		.announce = announce,
+		.announce_ctx = &lab,
+	};
+	struct tvq_type_info info;
 	struct tvq_seq *s;
 	char err[256];
 
 	need(!lab.bus->ops->space_new(lab.bus, &cr.asid), "address space");
 	need(!tvq_client_create_call(lab.client, &cr), "CREATE");
-	need(!tvq_client_type(lab.client, VIRTIO_ID_BLOCK, &type), "TYPE_GET");
+	need(!tvq_client_type(lab.client, type, &info), "TYPE_GET");
 	s = tvq_seq_new(lab.client, cr.device_id);
 	tvq_seq_features_get(s, &vc.features);
 	need(!tvq_seq_call(s), "features");
 	vc.device_id = cr.device_id;
 	vc.asid = cr.asid;
-	vc.max_queue_size = type.max_queue_size;
-	lab.vu = tvq_vhost_user_new(lab.client, &vc, err);
-	need(lab.vu != NULL, err);
+	vc.max_queue_size = info.max_queue_size;
+	lab.vu[which] = tvq_vhost_user_new(lab.client, &vc, err);
+	need(lab.vu[which] != NULL, err);
 }
 
 static void set_up(void)
 {
+	static const struct virtio_transportq_blk_config blk = { .num_queues = QUEUES };
+	static const struct virtio_transportq_net_config net = { .max_virtqueue_pairs = 2 };
 	static struct tvq_mgmt_cfg mgmt;
 	struct tvq_loop_cfg lc = { .cpu = -1 };
 	struct tvq_client_cfg cc = { 0 };
 	struct tvq_volume_pool *pool;
+	unsigned int i;
 	char err[256];
 	int ret;
 
@@ -183,8 +200,11 @@ static void set_up(void)
 	need(lab.bus != NULL, "bus");
 	lab.client = tvq_client_new(lab.bus, &cc, &ret);
 	need(lab.client != NULL, "client");
-	snprintf(lab.path, sizeof(lab.path), "/tmp/tvq-fuzz-%d.sock", (int)getpid());
-	present();
+	for (i = 0; i < 2; i++)
+		snprintf(lab.path[i], sizeof(lab.path[i]), "/tmp/tvq-fuzz-%d-%u.sock",
+			 (int)getpid(), i);
+	present(0, VIRTIO_ID_BLOCK, &blk, sizeof(blk), QUEUES);
+	present(1, VIRTIO_ID_NET, &net, sizeof(net), 5);
 	make_descriptors();
 	turn(8);
 	lab.mappings = tvq_mapping_count();
@@ -194,7 +214,7 @@ static void hook_up(void)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 
-	strcpy(sa.sun_path, lab.path);
+	strcpy(sa.sun_path, lab.path[lab.which]);
 	lab.front = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	need(!connect(lab.front, (struct sockaddr *)&sa, sizeof(sa)), "connect");
 	turn(2);
@@ -236,7 +256,7 @@ static void hang_up(void)
 		turn(0);
 	do {
 		turn(4);
-		tvq_vhost_user_info(lab.vu, &info);
+		tvq_vhost_user_info(lab.vu[lab.which], &info);
 		need(tvq_os_host.now() < end, "the connection does not end");
 	} while (info.connected);
 	n = UINT64_MAX - 1;
@@ -367,6 +387,11 @@ static void step(struct input *in)
 		hang_up();
 		hook_up();
 		break;
+	case OTHER:
+		hang_up();
+		lab.which ^= 1;
+		hook_up();
+		break;
 	case SCRIBBLE:
 		at = octet(in);
 		n = octet(in);
@@ -389,6 +414,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		set_up();
 	/* Each time: the fuzzer's own symbolizer takes some too. */
 	lab.fds = open_fds();
+	lab.which = 0;
 	hook_up();
 	while (in.left)
 		step(&in);

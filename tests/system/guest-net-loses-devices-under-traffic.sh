@@ -116,4 +116,5 @@ for fact in "dev del under traffic works" "its interface is gone" "the others go
 	check_file "$fact" "^$fact" "$console"
 done
 check_file "vhost_vdpa refuses such a device" '^vhost_vdpa: .*Operation not supported' "$console"
+check "tvqd's log has no sanitizer's report" no_sanitizer_report
 finish

@@ -137,6 +137,7 @@ static void network_device_is_explained_by_room_and_not_by_volumes(void **state)
 	lab_ok(l, ADD("a", ""), NULL);
 	lab_ok(l, ADD("b", ""), NULL);
 	lab_refused(l, ADD("c", ""), "mgmt0 has no room for 'c'");
+	lab_refused(l, ADD("c", ",\"mac\":\"" MAC("09") "\""), "mgmt0 has no room for 'c'");
 }
 
 /* TQ-079: the driver's view of it is the status field. */
