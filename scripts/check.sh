@@ -205,7 +205,7 @@ examples() {
 
 conformance() {
 	local args
-	for args in "" "--packed" "--workers 1"; do
+	for args in "" "--packed" "--workers 1" "--type net" "--type net --packed --workers 1"; do
 		# shellcheck disable=SC2086 # words
 		tap "conformance${args:+ $args}" timeout 300 "$1/bin/tvq-conformance" $args
 	done

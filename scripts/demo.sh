@@ -5,8 +5,8 @@
 # block devices, and two network devices are made, all through a transport virtqueue; an ordinary
 # Linux guest in an ordinary QEMU mounts the disks and writes, and speaks to another guest over the
 # network; the host finds what it wrote. In a guest: it gets a management device as a PCI function,
-# its kernel's vdpa tool makes block and network devices, and its own virtio_blk and virtio_net drive
-# them.
+# its kernel's vdpa tool makes block and network devices, and its own virtio_blk and virtio_net
+# drive them.
 #
 #   demo.sh [BUILD]           BUILD is the build folder (build/); `make demo` builds it and installs
 #                             what is missing
@@ -23,7 +23,8 @@ shell=''
 [ "${1-}" != --shell ] || { shell=yes; shift; }
 build=$(readlink -f "${1-$here/../build}")
 qemu=${QEMU-7.2} packed=${PACKED-off} vectors=''
-# Without KVM it dies of a vhost-user network device with a control queue and MSI-X, whoever serves it.
+# Without KVM it dies of a vhost-user network device with control queue and MSI-X, whoever serves
+# it.
 [ "$qemu" != 7.2 ] || vectors=,vectors=0
 
 if [ -t 1 ]; then
@@ -212,7 +213,8 @@ say poweroff
 GUEST
 	printf '%s   $ %s%s\n' "$bold" \
 		'qemu-system-x86_64 ... -device vhost-user-blk-pci ... -netdev vhost-user ...' "$plain"
-	show_guest --qemu "$qemu" --net "$work/net0.sock,mac=52:54:00:00:00:01,packed=$packed$vectors" \
+	show_guest --qemu "$qemu" \
+		--net "$work/net0.sock,mac=52:54:00:00:00:01,packed=$packed$vectors" \
 		--disk "$work/vda.sock,num-queues=1,packed=$packed" \
 		--disk "$work/vdb.sock,num-queues=1,packed=$packed"
 

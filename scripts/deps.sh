@@ -15,7 +15,8 @@ set -eu
 
 die() { echo "deps: $*" >&2; exit 1; }
 
-# testpmd is in dpdk-dev. dpkg-dev: without dpkg-architecture meson installs the library where nothing looks for it (lib64).
+# dpkg-dev: without dpkg-architecture meson installs the library where nothing looks for it (lib64).
+# dpdk-dev: testpmd is there.
 packages_of() {
 	case $1 in
 	build)

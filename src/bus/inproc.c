@@ -116,6 +116,12 @@ static void notify(struct tvq_bus *b, uint64_t area, uint32_t value, unsigned in
 	tvq_root_notify(inproc_of(b)->dev->root, area, value, width);
 }
 
+/* Without a driver a reset has nothing to wait for; its owner's ops may be with the switch still. */
+static bool is_through(const struct tvq_device *dev)
+{
+	return tvq_device_is_reset(dev) && !tvq_switch_busy(tvq_device_switch(dev));
+}
+
 static void inproc_free(struct tvq_bus *b)
 {
 	struct inproc *ip = inproc_of(b);
@@ -123,9 +129,9 @@ static void inproc_free(struct tvq_bus *b)
 	bool never = false;
 
 	tvq_device_set_status(ip->dev, 0);
-	while (!tvq_device_is_reset(ip->dev) && b->os->now() < end)
+	while (!is_through(ip->dev) && b->os->now() < end)
 		tvq_bus_wait(b, &never, 100000);
-	if (!tvq_device_is_reset(ip->dev)) {
+	if (!is_through(ip->dev)) {
 		tvq_log(b->os, TVQ_LOG_ERR,
 			"management device: its backends do not finish; left behind");
 		return;

@@ -21,6 +21,12 @@ static void tell_reset(struct tvq_msg *m)
 	struct tvq_pci *p = tvq_container_of(m, struct tvq_pci, reset_msg);
 	struct tvq_pci_done *done = p->waiters, *next;
 
+	/* Without a driver a reset has nothing to wait for; what the owner asked of the switch may
+	 * be on its worker still. */
+	if (tvq_switch_busy(p->dev->root->net_switch)) {
+		tvq_exec_post(p->control, &p->reset_msg);
+		return;
+	}
 	p->reset_posted = false;
 	p->waiters = NULL;
 	p->waiters_tail = &p->waiters;

@@ -252,7 +252,8 @@ static uint64_t flood_cost(const struct batch *b, unsigned int from, unsigned in
 /* After a batch of n frames that cost so much. */
 static void set_burst(struct tvq_port *p, unsigned int n, uint64_t cost)
 {
-	unsigned int burst = 2U * p->burst;
+	/* Step by step: who floods again as soon as he may does not get far. */
+	unsigned int burst = p->burst + 1U;
 
 	if (cost > FLOOD_BYTES) {
 		burst = (unsigned int)(n * (uint64_t)FLOOD_BYTES / cost);

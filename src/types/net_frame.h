@@ -30,4 +30,16 @@ unsigned int net_frame_make_bufs(struct tvq_frame *f, struct tvq_seg *seg, const
 				 unsigned int n, uint64_t features, unsigned int hdr_len,
 				 uint32_t *drops);
 
+/*
+ * A frame that is delivered without a tag must not begin with one: its receiver, or the switch
+ * behind an uplink, would take it for one of a VLAN that its sender is perhaps not in. type is its
+ * EtherType as it was copied. In the sender's memory it may have changed since it was looked at, and
+ * behind a tag that is taken off there may be another: what is delivered is neither.
+ */
+static inline void net_frame_hide_tag(uint8_t type[2])
+{
+	if (__builtin_expect(type[0] == 0x81 && !type[1], 0))
+		type[0] = 0;
+}
+
 #endif

@@ -35,8 +35,7 @@ static inline void copy_payload(uint8_t *to, const struct tvq_frame *f)
 	} else {
 		memcpy(to, from, n);
 	}
-	if (__builtin_expect(net_rx_tag_appeared(f, to), 0))
-		memset(to, 0, 2);
+	net_frame_hide_tag(to);
 }
 
 static inline bool gets_tag(const struct tvq_port *p, const struct tvq_frame *f)

@@ -5,8 +5,7 @@
 
 #include "device/util.h"
 #include "types/net.h"
-
-#define NET_RX_TAG 0x8100
+#include "types/net_frame.h"
 
 /* Frames for one queue of p, which runs: any frames, into any buffers. Drops are counted. */
 void net_rx_slow(struct net_queue *q, struct tvq_port *p, const struct tvq_frame *const *f,
@@ -36,15 +35,6 @@ static inline void net_rx_header(uint8_t hdr[NET_HDR], const struct net_queue *q
 	}
 	tvq_put64(hdr, h);
 	tvq_put32(hdr + 8, offset | n_chains << 16);
-}
-
-/*
- * A frame that came without a tag must not be delivered with one: its EtherType is still the
- * sender's memory, and was looked at before it was copied. Where it has changed, it is neither.
- */
-static inline bool net_rx_tag_appeared(const struct tvq_frame *f, const uint8_t type[2])
-{
-	return !f->tagged && type[0] == NET_RX_TAG >> 8 && type[1] == (NET_RX_TAG & 0xff);
 }
 
 #endif

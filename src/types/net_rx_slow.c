@@ -52,6 +52,23 @@ static bool run_take(struct run *r)
 	return got;
 }
 
+/* What was taken and is not used goes to the front, so that there is room for a frame behind it.
+ * Each chain keeps its segments: they change places whole. */
+static void run_compact(struct run *r)
+{
+	struct tvq_chain *c = r->s->rx_chain;
+	unsigned int n = r->have - r->head;
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct tvq_chain used = c[i];
+
+		c[i] = c[r->head + i];
+		c[r->head + i] = used;
+	}
+	r->head = 0;
+	r->have = n;
+}
+
 /* Chains for a frame of `total` bytes with its header. How many, at r->head; 0: counted as a drop. */
 static unsigned int run_buffers(struct run *r, uint64_t total)
 {
@@ -60,6 +77,8 @@ static unsigned int run_buffers(struct run *r, uint64_t total)
 
 	if (r->head == r->have)
 		r->head = r->have = 0;
+	else if (r->head + most > NET_RX_CHAINS)
+		run_compact(r);
 	while (room < total) {
 		const struct tvq_chain *c;
 
@@ -181,7 +200,7 @@ static void make_hash(uint8_t *at, const struct net_queue *q, const struct tvq_f
 	tvq_put32(at + 4, res.report); /* and padding */
 }
 
-static void put_payload(struct place *p, const struct tvq_frame *f)
+static void put_payload(struct place *p, const struct tvq_frame *f, bool tags)
 {
 	uint8_t type[2];
 	unsigned int i = 0;
@@ -198,8 +217,8 @@ static void put_payload(struct place *p, const struct tvq_frame *f)
 			break;
 		i++;
 	}
-	if (net_rx_tag_appeared(f, type))
-		type[0] = type[1] = 0;
+	if (!tags)
+		net_frame_hide_tag(type);
 	put(p, type, sizeof(type));
 	/* The segment that it ends in, from there on. */
 	if (i < f->n_seg) {
@@ -243,7 +262,7 @@ static void put_frame(struct run *r, const struct tvq_frame *f, bool csum)
 	place_start(&p, c);
 	put(&p, hdr, r->q->hdr_len);
 	put(&p, head, head_len);
-	put_payload(&p, f);
+	put_payload(&p, f, head_len > 12);
 	if (csum) {
 		sum = tvq_csum_end(run.sum);
 		sum = sum ? sum : 0xffff; /* as tvq_frame_csum() */

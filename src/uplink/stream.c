@@ -217,6 +217,16 @@ static bool have_room(struct tvq_uplink *u, uint64_t bytes)
 	return u->conn == CONN_UP && out_room(u) >= bytes;
 }
 
+/* Of the EtherType that was put at begin; the ring may end within it. */
+static void hide_tag(struct tvq_uplink *u, uint32_t begin)
+{
+	uint8_t *first = &u->out[begin % OUT_SIZE];
+	uint8_t type[2] = { *first, u->out[(begin + 1) % OUT_SIZE] };
+
+	net_frame_hide_tag(type);
+	*first = type[0];
+}
+
 static void put_frame(struct tvq_uplink *u, const uint8_t *head, unsigned int head_len,
 		      const struct tvq_frame *f)
 {
@@ -227,6 +237,8 @@ static void put_frame(struct tvq_uplink *u, const uint8_t *head, unsigned int he
 	begin = u->out_end;
 	for (unsigned int i = 0; i < f->n_seg; i++)
 		put(u, f->seg[i].va, f->seg[i].len);
+	if (head_len == 12)
+		hide_tag(u, begin);
 	if (f->flags & 1) { /* NEEDS_CSUM */
 		uint32_t end = u->out_end;
 		uint16_t csum = tvq_frame_csum(f);

@@ -200,18 +200,27 @@ static bool tap_write(struct tvq_uplink *u, struct tvq_port *p, const struct tvq
 {
 	struct virtio_net_hdr_v1 h;
 	struct iovec iov[2 + MAX_SEGS];
-	uint8_t head[16];
+	uint8_t head[16 + 2], *type;
 	unsigned int head_len = tvq_frame_head(p, f, head), n = 3;
 
 	make_header(&h, f, head_len);
 	iov[0] = (struct iovec){ &h, sizeof(h) };
 	iov[1] = (struct iovec){ head, head_len };
-	if (f->n_seg > MAX_SEGS) {
+	if (f->n_seg > MAX_SEGS || f->seg[0].len < 2) {
 		iov[2] = put_together(u, f);
+		type = u->in;
 	} else {
 		memcpy(iov + 2, f->seg, f->n_seg * sizeof(*iov));
 		n = 2 + f->n_seg;
+		/* The EtherType by way of a copy. */
+		type = head + head_len;
+		memcpy(type, iov[2].iov_base, 2);
+		iov[1].iov_len += 2;
+		iov[2].iov_base = (uint8_t *)iov[2].iov_base + 2;
+		iov[2].iov_len -= 2;
 	}
+	if (head_len == 12)
+		net_frame_hide_tag(type);
 	if (writev(u->fd, iov, (int)n) < 0)
 		return false;
 	tvq_port_received(p, 1, head_len + f->len);

@@ -3,7 +3,7 @@
 #
 # The conformance suite judges the management device that tvqd serves over vfio-user: everything
 # that it finds in process holds there too. Arguments: the transport virtqueue's ring, the page for
-# interrupts in the function's BAR, and the threads that serve data.
+# interrupts in the function's BAR, the threads that serve data, and the device's own type.
 #
 # run: split on 0
 # run: split off 1
@@ -13,9 +13,11 @@
 # run: split off 0
 # run: packed on 0
 # run: packed off 1
+# run: split on 1 net
+# run: packed on 0 net
 . "$(dirname "$0")/lib.sh"
 
-rings=${1-split} page=${2-off} workers=${3-1}
+rings=${1-split} page=${2-off} workers=${3-1} type=${4-block}
 socket=$tmp/mgmt0.sock
 option=(--profile "$tmp/profile")
 [ "$rings" = split ] || option+=(--packed)
@@ -28,7 +30,7 @@ PROFILE
 truncate -s 16M "$tmp/ro.img"
 mkdir "$tmp/made"
 
-start_tvqd --workers "$workers" --serve "vfio-user:$socket,msi-page=$page"
+start_tvqd --workers "$workers" --type "$type" --serve "vfio-user:$socket,msi-page=$page"
 check "it has a volume to write to" ctl volume add name rw ram 16M
 check "and a pool that makes more" ctl volume add name made pool "$tmp/made" size 16M
 check "and a read-only one" ctl volume add name ro file "$tmp/ro.img" readonly on

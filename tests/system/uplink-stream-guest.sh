@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# A guest whose network device is QEMU's own, on QEMU's -netdev stream, is connected to the switch by
-# a stream uplink, and reaches the host through another port, a tap uplink: it pings, and a file
+# A guest whose network device is QEMU's own, on QEMU's -netdev stream, is connected to the switch
+# by a stream uplink, and reaches the host through another port, a tap uplink: it pings, and a file
 # over TCP arrives unchanged both ways. QEMU is killed, and the next one is connected as well.
 # Arguments: QEMU (7.2, 11), and who listens (tvqd, qemu).
 #

@@ -128,6 +128,47 @@ static void up(struct dl *l, const struct nl_variant *v)
 	nl_dev_up(&b, l, v, 0);
 }
 
+/* A frame whose EtherType has become a tag since it was looked at; pieces: of its memory. */
+static unsigned int pieces;
+static void forward_changed(struct tvq_port *p, void *arg)
+{
+	static uint8_t rest[60] = { 0x81, 0, 0, 7, 8, 0, 0x45 };
+	struct tvq_seg seg[2] = { { rest, sizeof(rest) } };
+	struct tvq_frame frame = { .n_seg = 1, .len = sizeof(rest), .seg = seg };
+	struct tvq_frame *const frames[] = { &frame };
+
+	(void)arg;
+	if (pieces == 2) {
+		seg[0].len = 1; /* in the middle of it */
+		seg[1] = (struct tvq_seg){ rest + 1, sizeof(rest) - 1 };
+		frame.n_seg = 2;
+	}
+	memcpy(frame.mac, b.mac, 6);
+	memcpy(frame.mac + 6, a.mac, 6);
+	tvq_switch_forward(p, frames, 1);
+	tvq_switch_flush(tvq_port_switch(p));
+}
+
+/* TQ-141: what came without a tag is in its sender's VLAN and leaves no switch with another. */
+static void a_tag_that_appears_while_a_frame_is_copied_is_not_delivered(void **state)
+{
+	struct dl l;
+
+	(void)state;
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		up(&l, v);
+		for (pieces = 1; pieces <= 2; pieces++) {
+			nl_on_port(&l, a.id, forward_changed, NULL);
+			nl_receive(&b, 0);
+			assert_int_equal(b.got.len, 72);
+			assert_memory_equal(b.got.data + 12, "\0\0\0\7\10\0\105", 7);
+		}
+		nl_dev_down(&a);
+		nl_dev_down(&b);
+		dl_down(&l);
+	}
+}
+
 static int set_mac(const uint8_t mac[6])
 {
 	return tvq_net_ctrl(b.net, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, mac, 6);
@@ -333,6 +374,7 @@ int main(void)
 		cmocka_unit_test(each_feature_needs_what_it_builds_on),
 		cmocka_unit_test(create_takes_what_its_features_allow_and_nothing_else),
 		cmocka_unit_test(the_transportq_is_behind_the_control_queue_or_its_gap),
+		cmocka_unit_test(a_tag_that_appears_while_a_frame_is_copied_is_not_delivered),
 		cmocka_unit_test(a_reset_brings_the_first_address_back),
 		cmocka_unit_test(an_address_that_went_to_another_device_does_not_come_back),
 		cmocka_unit_test(a_reset_takes_the_wish_for_an_announcement_back),

@@ -305,6 +305,38 @@ static void tags_pass_a_stream_in_both_directions(void **state)
 	world_end(&w);
 }
 
+/* The EtherType is the sender's memory: it may become a tag's when nobody looks at it any more. */
+static void tag_that_appears_in_a_sender_s_memory_does_not_come_out_of_a_stream(void **state)
+{
+	struct world w;
+	int fd;
+
+	(void)state;
+	world_start(&w, true, 1500);
+	fd = ul_connect(w.path);
+	ul_until(&w.lab, is_up(w.up));
+	for (unsigned int pieces = 1; pieces < 3; pieces++) {
+		struct tvq_seg seg[2];
+		struct tvq_frame f;
+		uint8_t data[64];
+
+		ul_frame_fill(data, 9, 1, 1, sizeof(data));
+		f = ul_frame(seg, data, sizeof(data));
+		memcpy(data + 12, (const uint8_t[]){ 0x81, 0, 0, 7 }, 4);
+		if (pieces == 2) {
+			seg[0].len = 1;
+			seg[1] = (struct tvq_seg){ data + 13, sizeof(data) - 13 };
+			f.n_seg = 2;
+		}
+		ul_user_send(w.a, &f, 1);
+		assert_int_equal(ul_read_frame(&w.lab, fd, w.data), sizeof(data));
+		data[12] = 0;
+		assert_memory_equal(w.data, data, sizeof(data));
+	}
+	close(fd);
+	world_end(&w);
+}
+
 struct change {
 	struct tvq_port *port;
 	bool link;
@@ -405,6 +437,7 @@ int main(void)
 		cmocka_unit_test(checksums_and_segments_are_made_for_a_peer_that_makes_none),
 		cmocka_unit_test(segments_that_lie_or_do_not_fit_are_dropped_whole),
 		cmocka_unit_test(tags_pass_a_stream_in_both_directions),
+		cmocka_unit_test(tag_that_appears_in_a_sender_s_memory_does_not_come_out_of_a_stream),
 		cmocka_unit_test(frames_wait_while_the_link_is_down),
 		cmocka_unit_test(rate_makes_the_peer_wait_and_loses_nothing),
 		cmocka_unit_test(uplink_where_nothing_happens_does_not_run),

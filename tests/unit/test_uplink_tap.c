@@ -496,6 +496,52 @@ static void frames_in_however_many_pieces_are_written_whole(void **state)
 	free(got);
 }
 
+/* The EtherType is the sender's memory: it may become a tag's when nobody looks at it any more. */
+static void tag_that_appears_in_a_sender_s_memory_is_not_written(void **state)
+{
+	struct tvq_uplink *u;
+	struct ul_user *user;
+	struct ul_lab lab;
+	int fd;
+
+	(void)state;
+	ul_start(&lab, false);
+	user = ul_user(&lab, 1, 1500, NULL);
+	u = tap(&lab, HERE, 0);
+	assert_int_equal(configure(HERE, "10.99.0.1", 1500), 0);
+	/* A frame of EtherType 0 is one of 802.3; were there a tag it would come to the other one. */
+	fd = packet_socket(HERE, 3 /* ETH_P_ALL */);
+	for (unsigned int first = 0; first < 4; first++) {
+		uint8_t data[64], got[UL_LONGEST / 4];
+		struct tvq_seg seg[2];
+		struct tvq_frame f;
+		ssize_t n;
+
+		ul_frame_fill(data, 0xff, 1, first, sizeof(data));
+		memset(data, 0xff, 6);
+		f = ul_frame(seg, data, sizeof(data));
+		memcpy(data + 12, (const uint8_t[]){ 0x81, 0, 0, 7 }, 4);
+		if (first) {
+			seg[0].len = first;
+			seg[1] = (struct tvq_seg){ data + 12 + first, sizeof(data) - 12 - first };
+			f.n_seg = 2;
+		}
+		ul_user_send(user, &f, 1);
+		do {
+			/* Among what the kernel itself has to say. */
+			n = recv(fd, got, sizeof(got), 0);
+			assert_true(n > 0);
+		} while (n < 12 || memcmp(got, data, 12) != 0);
+		assert_int_equal(n, sizeof(data));
+		data[12] = 0;
+		assert_memory_equal(got, data, sizeof(data));
+	}
+	close(fd);
+	ul_uplink_free(&lab, u);
+	ul_user_free(user);
+	ul_end(&lab);
+}
+
 static void offloads_are_told_to_the_kernel_as_they_are(void **state)
 {
 	uint8_t *data = malloc(UL_LONGEST), *got = malloc(UL_LONGEST);
@@ -595,6 +641,7 @@ int main(void)
 		cmocka_unit_test(device_that_was_there_stays_and_one_that_was_not_goes),
 		cmocka_unit_test(device_that_cannot_be_used_is_refused_with_a_sentence),
 		cmocka_unit_test(frames_in_however_many_pieces_are_written_whole),
+		cmocka_unit_test(tag_that_appears_in_a_sender_s_memory_is_not_written),
 		cmocka_unit_test(offloads_are_told_to_the_kernel_as_they_are),
 		cmocka_unit_test(device_that_is_down_takes_nothing_and_holds_up_nobody),
 		cmocka_unit_test(deleted_device_is_waited_for_and_not_made_again),

@@ -106,12 +106,20 @@ static void the_control_queue_and_what_belongs_to_it_stay_with_the_front_end(voi
 				 BIT(VIRTIO_NET_F_CTRL_MAC_ADDR) | BIT(VIRTIO_NET_F_GUEST_ANNOUNCE);
 	const uint64_t never = BIT(2) | BIT(51) | BIT(52) | BIT(53) | BIT(57) | BIT(60) | BIT(33) |
 			       BIT(48) | BIT(49);
+	struct vu_lab_cfg cfg = {
+		.net = true,
+		.queues = 2,
+		.features = NET_FEATURES & ~BIT(VU_F_PROTOCOL_FEATURES),
+	};
 	struct alone a;
 	uint64_t f;
 
 	(void)state;
+	cfg.features |= control | BIT(VIRTIO_NET_F_CTRL_VQ) | BIT(VIRTIO_NET_F_MQ) |
+			BIT(VIRTIO_NET_F_STATUS) | BIT(VIRTIO_NET_F_MAC) | BIT(33) | BIT(57) |
+			BIT(60);
 	/* As virtio_user has it: all but CTRL_VQ itself. */
-	alone_open(&a, &two, control | BIT(VIRTIO_NET_F_MQ));
+	alone_open(&a, &cfg, control | BIT(VIRTIO_NET_F_MQ));
 	f = front_get(&a.g.f, VU_GET_FEATURES);
 	assert_int_equal(f & never, 0);
 	assert_true(f & BIT(VIRTIO_NET_F_CTRL_VQ));

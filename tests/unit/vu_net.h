@@ -228,8 +228,14 @@ static inline void net_pair_start(struct net_pair *p, uint64_t features)
 
 static inline void net_pair_close(struct net_pair *p)
 {
-	front_free(&p->g[0].f);
-	front_free(&p->g[1].f);
+	struct tvq_vhost_user_info info;
+	unsigned int i;
+
+	/* The clock may change with the first one that is closed: no timer must be set by then. */
+	for (i = 0; i < 2; i++) {
+		front_free(&p->g[i].f);
+		LAB_UNTIL(&p->l[i], (tvq_vhost_user_info(p->l[i].vu, &info), !info.connected));
+	}
 	lab_close_device(&p->l[1]);
 	lab_close(&p->l[0]);
 }
