@@ -212,7 +212,8 @@ say umount /mnt/left /mnt/right
 say poweroff
 GUEST
 	printf '%s   $ %s%s\n' "$bold" \
-		'qemu-system-x86_64 ... -device vhost-user-blk-pci ... -netdev vhost-user ...' "$plain"
+		'qemu-system-x86_64 ... -device vhost-user-blk-pci ... -netdev vhost-user ...' \
+		"$plain"
 	show_guest --qemu "$qemu" \
 		--net "$work/net0.sock,mac=52:54:00:00:00:01,packed=$packed$vectors" \
 		--disk "$work/vda.sock,num-queues=1,packed=$packed" \

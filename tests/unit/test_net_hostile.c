@@ -4,6 +4,7 @@
  * without need, a device that goes while the switch still has something to do for its owner.
  */
 #include "net_lab.h"
+#include "pci_lab.h"
 
 #include <unistd.h>
 
@@ -158,12 +159,26 @@ static void device_without_driver_goes_when_the_switch_is_through(void **state)
 	dl_dismantle(&l);
 }
 
+static void function_without_driver_goes_when_the_switch_is_through(void **state)
+{
+	struct tvq_pci_cfg cfg = { .mgmt.type = TVQ_TYPE_NET, .msi_page = true };
+	struct nl_op o = { .op = { .run = take_a_while, .done = op_over } };
+	static struct pl w;
+
+	(void)state;
+	pl_up(&w, 1, &cfg);
+	tvq_switch_run(tvq_device_switch(tvq_pci_device(w.pci)), &o.op);
+	pl_down(&w);
+	assert_true(o.done);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_tag_behind_the_one_taken_off_puts_a_frame_into_no_other_vlan),
 		cmocka_unit_test(long_frames_at_once_use_all_the_buffers_that_there_are),
 		cmocka_unit_test(device_without_driver_goes_when_the_switch_is_through),
+		cmocka_unit_test(function_without_driver_goes_when_the_switch_is_through),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
