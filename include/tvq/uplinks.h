@@ -36,6 +36,10 @@ struct tvq_uplink_cfg {
 	 * and take one peer at a time; else we connect, and again when the peer goes. */
 	const char *stream;
 	bool listen;
+	/* Optional: sets what is to hold for the port before a frame passes it. On the worker; 0, or
+	 * -errno: the uplink fails. rules_ctx is the caller's until done tells. */
+	int (*rules)(struct tvq_port *port, void *ctx);
+	void *rules_ctx;
 };
 
 /*

@@ -2,9 +2,7 @@
 /*
  * uplink add, del, show.
  *
- *   tvq_uplink_new -> its rules, on the worker -> answer
- *
- * A step that fails undoes the one before it.
+ *   tvq_uplink_new, which sets the port's rules before a frame passes it -> answer
  */
 #include <errno.h>
 #include <stdio.h>
@@ -20,14 +18,12 @@
 #define DEFAULT_MTU 1500
 
 struct uplink {
-	struct tvq_switch_op op;
 	struct tvq_uplink_done done;
 	struct tvqd *d;
 	struct tvqd_call *call; /* NULL: the daemon ends */
 	struct tvqd_port *p;
 	struct tvqd_port_change change;
 	uint32_t number;
-	int err; /* why it is undone; 0: it was asked for */
 };
 
 static struct uplink *uplink_of(struct tvq_uplink_done *done)
@@ -43,19 +39,9 @@ static void gone(struct tvq_uplink_done *done, int err)
 
 	(void)err;
 	tvqd_port_remove(u->d, u->p);
-	if (u->call && u->err)
-		tvqd_reply_err(u->call, u->err, "the switch does not take its rules: %s",
-			       strerror(-u->err));
-	else if (u->call)
+	if (u->call)
 		tvqd_reply(u->call, NULL);
 	free(u);
-}
-
-static void take_away(struct uplink *u)
-{
-	u->p->state = TVQD_PORT_DELETING;
-	u->done.fn = gone;
-	tvq_uplink_free(u->p->uplink, &u->done);
 }
 
 static int del(struct tvqd *d, struct tvqd_port *p, struct tvqd_call *call)
@@ -67,7 +53,9 @@ static int del(struct tvqd *d, struct tvqd_port *p, struct tvqd_call *call)
 	u->d = d;
 	u->call = call;
 	u->p = p;
-	take_away(u);
+	u->done.fn = gone;
+	p->state = TVQD_PORT_DELETING;
+	tvq_uplink_free(p->uplink, &u->done);
 	return 0;
 }
 
@@ -92,28 +80,15 @@ void tvqd_uplink_del(struct tvqd *d, struct tvqd_call *call)
 
 /* Adding */
 
-static void rules_run(struct tvq_switch_op *op)
+/* On the worker. */
+static int rules(struct tvq_port *port, void *ctx)
 {
-	struct uplink *u = (struct uplink *)op;
+	struct uplink *u = ctx;
 	struct tvq_port_info info;
 
-	u->err = tvqd_port_apply(u->p->port, &u->change);
-	tvq_port_info(u->p->port, &info);
+	tvq_port_info(port, &info);
 	u->number = info.number;
-}
-
-static void rules_done(struct tvq_switch_op *op)
-{
-	struct uplink *u = (struct uplink *)op;
-
-	if (u->err) {
-		take_away(u);
-		return;
-	}
-	u->p->number = u->number;
-	u->p->state = TVQD_PORT_LIVE;
-	tvqd_reply(u->call, NULL);
-	free(u);
+	return tvqd_port_apply(port, &u->change);
 }
 
 static void made(struct tvq_uplink_done *done, int err)
@@ -127,9 +102,10 @@ static void made(struct tvq_uplink_done *done, int err)
 		return;
 	}
 	u->p->port = tvq_uplink_port(u->p->uplink);
-	u->op.run = rules_run;
-	u->op.done = rules_done;
-	tvq_switch_run(tvq_device_switch(u->d->device), &u->op);
+	u->p->number = u->number;
+	u->p->state = TVQD_PORT_LIVE;
+	tvqd_reply(u->call, NULL);
+	free(u);
 }
 
 static int check_words(const struct tvqd_args *args, char *err)
@@ -208,6 +184,8 @@ void tvqd_uplink_add(struct tvqd *d, struct tvqd_call *call)
 	}
 	u->change = change;
 	u->done.fn = made;
+	cfg.rules = rules;
+	cfg.rules_ctx = u;
 	u->p->about = describe(args, &cfg);
 	u->p->uplink = tvq_uplink_new(tvq_device_switch(d->device), &cfg, &u->done, err);
 	if (u->p->uplink)

@@ -120,7 +120,10 @@ static void op_attach(struct tvq_switch_op *op)
 	u->port = tvq_port_add(u->sw, &cfg, u, &u->err);
 	if (!u->port)
 		return;
-	u->err = uplink_conn_attach(u);
+	if (u->rules)
+		u->err = u->rules(u->port, u->rules_ctx);
+	if (!u->err)
+		u->err = uplink_conn_attach(u);
 	if (u->err) {
 		tvq_port_del(u->port);
 		u->port = NULL;
@@ -227,6 +230,8 @@ struct tvq_uplink *tvq_uplink_new(struct tvq_switch *sw, const struct tvq_uplink
 	u->os = worker->os;
 	u->mtu = cfg->mtu ? cfg->mtu : 1500;
 	u->listen = cfg->stream && cfg->listen;
+	u->rules = cfg->rules;
+	u->rules_ctx = cfg->rules_ctx;
 	snprintf(u->where, sizeof(u->where), "%s", cfg->tap ? cfg->tap : cfg->stream);
 	u->fd = -1;
 	u->socket.fd = -1;

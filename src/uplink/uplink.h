@@ -77,6 +77,8 @@ struct tvq_uplink {
 
 	/* Control's half, and of the job that it waits for. */
 	struct tvq_uplink_done *done;
+	int (*rules)(struct tvq_port *port, void *ctx);
+	void *rules_ctx;
 	struct tvq_switch_op op;
 	struct tvq_job job;
 	int err;

@@ -82,7 +82,7 @@ static void a_tag_behind_the_one_taken_off_puts_a_frame_into_no_other_vlan(void 
 
 /* ---- buffers ---- */
 
-#define MANY	   5
+#define MANY	   6
 #define PAYLOAD	   60000
 #define BUFFER	   1536
 #define N_BUFFERS  256

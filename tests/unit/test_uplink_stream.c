@@ -305,6 +305,41 @@ static void tags_pass_a_stream_in_both_directions(void **state)
 	world_end(&w);
 }
 
+static int set_rules(struct tvq_port *port, void *ctx)
+{
+	struct tvq_port_info info;
+
+	tvq_port_info(port, &info);
+	assert_int_equal(info.stats.tx_packets + info.stats.rx_packets, 0);
+	return ctx ? tvq_port_set_vlan(port, ctx) : -ENOMEM;
+}
+
+/* An uplink that is in all VLANs for a moment is one moment too long there. */
+static void rules_hold_when_an_uplink_becomes_a_port(void **state)
+{
+	struct tvq_port_vlan vlan = { .mode = TVQ_VLAN_ACCESS, .pvid = 5 };
+	struct tvq_uplink_cfg cfg = { .listen = true, .rules = set_rules, .rules_ctx = &vlan };
+	char why[TVQ_UPLINK_ERR_LEN];
+	struct tvq_port_info info;
+	struct tvq_uplink *u;
+	struct ul_lab lab;
+	int err;
+
+	(void)state;
+	ul_start(&lab, false);
+	cfg.stream = ul_path();
+	u = ul_uplink(&lab, &cfg);
+	info = ul_info(&lab, tvq_uplink_port(u));
+	assert_int_equal(info.vlan.mode, TVQ_VLAN_ACCESS);
+	assert_int_equal(info.vlan.pvid, 5);
+	ul_uplink_free(&lab, u);
+	/* Where they cannot be, neither can the uplink. */
+	cfg.rules_ctx = NULL;
+	assert_null(ul_try(&lab, &cfg, &err, why));
+	assert_int_equal(err, -ENOMEM);
+	ul_end(&lab);
+}
+
 /* The EtherType is the sender's memory: it may become a tag's when nobody looks at it any more. */
 static void tag_that_appears_in_a_sender_s_memory_does_not_come_out_of_a_stream(void **state)
 {
@@ -437,6 +472,7 @@ int main(void)
 		cmocka_unit_test(checksums_and_segments_are_made_for_a_peer_that_makes_none),
 		cmocka_unit_test(segments_that_lie_or_do_not_fit_are_dropped_whole),
 		cmocka_unit_test(tags_pass_a_stream_in_both_directions),
+		cmocka_unit_test(rules_hold_when_an_uplink_becomes_a_port),
 		cmocka_unit_test(tag_that_appears_in_a_sender_s_memory_does_not_come_out_of_a_stream),
 		cmocka_unit_test(frames_wait_while_the_link_is_down),
 		cmocka_unit_test(rate_makes_the_peer_wait_and_loses_nothing),
