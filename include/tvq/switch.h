@@ -190,6 +190,9 @@ struct tvq_switch *tvq_port_switch(const struct tvq_port *p);
 
 /* -EEXIST: a port owns it; -EINVAL: a group's or zero, or p is an uplink. */
 int tvq_port_set_mac(struct tvq_port *p, const uint8_t mac[6]);
+/* True where the address was learned at another port, in whatever VLAN: it is somebody's, who would
+ * lose his traffic if it became p's own. */
+bool tvq_port_mac_elsewhere(const struct tvq_port *p, const uint8_t mac[6]);
 /* -EINVAL. */
 int tvq_port_set_mtu(struct tvq_port *p, uint16_t mtu);
 /* A down port neither sends nor receives. What was learned there is forgotten. */

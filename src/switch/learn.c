@@ -157,6 +157,20 @@ void tvq_learn(struct tvq_port *p, uint64_t key)
 	p->learned[p->n_learned++] = key;
 }
 
+bool tvq_port_mac_elsewhere(const struct tvq_port *p, const uint8_t mac[6])
+{
+	const struct tvq_fdb *t = &p->sw->learned;
+	uint64_t addr = tvq_mac_int(mac);
+
+	for (uint16_t vid = 0; t->n && vid <= TVQ_VLAN_MAX; vid++) {
+		uint32_t i = tvq_fdb_at(t, tvq_learn_key(addr, vid));
+
+		if (i != TVQ_FDB_NONE && t->slot[i].port != p)
+			return true;
+	}
+	return false;
+}
+
 uint32_t tvq_learn_age(const struct tvq_switch *sw, uint32_t slot)
 {
 	return (sw->tick - sw->learned.meta[slot].seen) * TICK_S;

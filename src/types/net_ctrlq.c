@@ -54,7 +54,10 @@ static void on_worker(struct tvq_switch_op *op)
 		cq->err = tvq_port_set_filter(net->port, &cq->filter->f);
 	switch (cmd->what) {
 	case NET_CTRL_MAC_ADDR:
-		cq->err = tvq_port_set_mac(net->port, cmd->mac);
+		/* Its driver may choose one of its own: not the gateway's behind an uplink. */
+		cq->err = tvq_port_mac_elsewhere(net->port, cmd->mac)
+				  ? -EEXIST
+				  : tvq_port_set_mac(net->port, cmd->mac);
 		break;
 	case NET_CTRL_PAIRS:
 		net->pairs_set = cmd->value;

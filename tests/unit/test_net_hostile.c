@@ -80,6 +80,51 @@ static void a_tag_behind_the_one_taken_off_puts_a_frame_into_no_other_vlan(void 
 	}
 }
 
+/* ---- addresses ---- */
+
+static void no_spoofchk(struct tvq_port *p, void *arg)
+{
+	(void)arg;
+	tvq_port_set_spoofchk(p, false);
+}
+
+static int take_mac(struct nl_dev *d, const uint8_t *mac)
+{
+	return tvq_net_ctrl(d->net, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, mac, 6);
+}
+
+/* TQ-141 */
+static void address_that_was_learned_elsewhere_is_not_a_driver_s_to_take(void **state)
+{
+	static const uint8_t gateway[6] = { 0x02, 0, 0, 0, 0xee, 1 };
+	static const uint8_t nobody[6] = { 0x02, 0, 0, 0, 0xee, 2 };
+	uint8_t f[FRAME_LEN];
+	struct dl l;
+
+	(void)state;
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		dl_up(&l, v->workers, NULL);
+		nl_dev_up(&a, &l, v, 0);
+		nl_dev_up(&b, &l, v, 0);
+		nl_on_port(&l, b.id, no_spoofchk, NULL);
+		/* It is behind b, in some VLAN. */
+		nl_ether(f, nl_everybody, gateway, TAG, FRAME_LEN, 1);
+		nl_be16(f + 14, NOT_VLAN);
+		nl_send(&b, f, FRAME_LEN);
+		nl_expect(&a, f, FRAME_LEN);
+		assert_int_equal(take_mac(&a, gateway), -EIO);
+		assert_memory_equal(nl_info(&a).mac, a.mac, 6);
+		/* One that nobody has is, and one that is behind itself. */
+		assert_int_equal(take_mac(&a, nobody), 0);
+		assert_memory_equal(nl_info(&a).mac, nobody, 6);
+		assert_int_equal(take_mac(&b, gateway), 0);
+		assert_memory_equal(nl_info(&b).mac, gateway, 6);
+		nl_dev_down(&a);
+		nl_dev_down(&b);
+		dl_down(&l);
+	}
+}
+
 /* ---- buffers ---- */
 
 #define MANY	   6
@@ -176,6 +221,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_tag_behind_the_one_taken_off_puts_a_frame_into_no_other_vlan),
+		cmocka_unit_test(address_that_was_learned_elsewhere_is_not_a_driver_s_to_take),
 		cmocka_unit_test(long_frames_at_once_use_all_the_buffers_that_there_are),
 		cmocka_unit_test(device_without_driver_goes_when_the_switch_is_through),
 		cmocka_unit_test(function_without_driver_goes_when_the_switch_is_through),
