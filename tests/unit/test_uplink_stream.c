@@ -341,7 +341,7 @@ static void rules_hold_when_an_uplink_becomes_a_port(void **state)
 }
 
 /* The EtherType is the sender's memory: it may become a tag's when nobody looks at it any more. */
-static void tag_that_appears_in_a_sender_s_memory_does_not_come_out_of_a_stream(void **state)
+static void tag_that_appears_under_our_hands_does_not_come_out_of_a_stream(void **state)
 {
 	struct world w;
 	int fd;
@@ -473,7 +473,7 @@ int main(void)
 		cmocka_unit_test(segments_that_lie_or_do_not_fit_are_dropped_whole),
 		cmocka_unit_test(tags_pass_a_stream_in_both_directions),
 		cmocka_unit_test(rules_hold_when_an_uplink_becomes_a_port),
-		cmocka_unit_test(tag_that_appears_in_a_sender_s_memory_does_not_come_out_of_a_stream),
+		cmocka_unit_test(tag_that_appears_under_our_hands_does_not_come_out_of_a_stream),
 		cmocka_unit_test(frames_wait_while_the_link_is_down),
 		cmocka_unit_test(rate_makes_the_peer_wait_and_loses_nothing),
 		cmocka_unit_test(uplink_where_nothing_happens_does_not_run),

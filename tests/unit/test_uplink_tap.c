@@ -266,8 +266,8 @@ static void tcp_between_taps(uint16_t mtu)
 	/* Both ways in frames that the kernel left whole. */
 	info = ul_info(&lab, tvq_uplink_port(h));
 	assert_true(info.stats.tx_bytes > BYTES && info.stats.rx_bytes > BYTES);
-	assert_true(info.stats.tx_packets < BYTES / 9000);
-	assert_true(info.stats.rx_packets < BYTES / 9000);
+	assert_true(info.stats.tx_packets < BYTES / 2896);
+	assert_true(info.stats.rx_packets < BYTES / 2896);
 	ul_uplink_free(&lab, h);
 	ul_uplink_free(&lab, t);
 	ul_end(&lab);
@@ -311,9 +311,9 @@ static void kernels_talk_tcp_through_a_stream_without_offloads(void **state)
 	ul_until(&b, tvq_uplink_state(st) == TVQ_UPLINK_UP);
 	configure_both(1500);
 	tcp_there_and_back(&a);
-	/* Segmented there and back. */
+	/* Segmented there and back: fewer frames than segments, though every other one is answered. */
 	info = ul_info(&a, tvq_uplink_port(h));
-	assert_true(info.stats.tx_packets < BYTES / 3000);
+	assert_true(info.stats.tx_packets < BYTES / 1448);
 	assert_int_equal(info.stats.drops[TVQ_DROP_OFFLOAD], 0);
 	info = ul_info(&a, tvq_uplink_port(sh));
 	assert_true(info.stats.tx_packets > BYTES / 1500);
