@@ -28,6 +28,7 @@ struct tvq_frame;
 
 #define TVQ_SWITCH_BATCH 64 /* frames at once, at most */
 #define TVQ_ETH_HLEN	 14
+#define TVQ_ETH_TAG	 0x8100 /* the EtherType that an 802.1Q tag begins with */
 #define TVQ_MTU_MIN	 68
 #define TVQ_MTU_MAX	 65521 /* 65535 - 14 */
 #define TVQ_VLAN_MAX	 4094

@@ -150,7 +150,8 @@ static void accept_next(struct tvq_vhost_user *p)
 	socklen_t len = sizeof(peer);
 	int fd;
 
-	if (p->conn || p->freeing)
+	/* Not once the socket is shut: a timer may come late. */
+	if (p->conn || p->freeing || !p->listening)
 		return;
 	do {
 		fd = accept4(p->sock.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);

@@ -10,7 +10,6 @@
 
 enum {
 	ETHERTYPE_IPV4 = 0x0800,
-	ETHERTYPE_VLAN = 0x8100,
 	ETHERTYPE_IPV6 = 0x86dd,
 	ETHERTYPE_QINQ = 0x88a8,
 
@@ -154,7 +153,7 @@ void tvq_headers_parse(const uint8_t *h, uint32_t n, struct tvq_headers *out)
 	*out = (struct tvq_headers){ .proto = TVQ_PROTO_NONE };
 	for (tags = 0; n - at >= 2; tags++, at += 4) {
 		type = tvq_be16(h + at);
-		if (type != ETHERTYPE_VLAN && type != ETHERTYPE_QINQ)
+		if (type != TVQ_ETH_TAG && type != ETHERTYPE_QINQ)
 			break;
 		if (tags == INNER_TAGS || n - at < 4)
 			return;

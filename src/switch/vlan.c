@@ -9,7 +9,6 @@
 
 #define TCI_VID	     0x0fff
 #define TCI_PRIORITY 0xf000 /* with DEI */
-#define ETH_P_8021Q  0x8100
 
 static int check(const struct tvq_port_vlan *vlan)
 {
@@ -92,8 +91,8 @@ unsigned int tvq_frame_head(const struct tvq_port *p, const struct tvq_frame *f,
 	memcpy(head, f->mac, sizeof(f->mac));
 	if (!tvq_port_tags(p, f))
 		return 12;
-	head[12] = ETH_P_8021Q >> 8;
-	head[13] = ETH_P_8021Q & 0xff;
+	head[12] = TVQ_ETH_TAG >> 8;
+	head[13] = TVQ_ETH_TAG & 0xff;
 	head[14] = (uint8_t)(tci >> 8);
 	head[15] = (uint8_t)tci;
 	return 16;

@@ -136,8 +136,9 @@ void tvqd_mirror_add(struct tvqd *d, struct tvqd_call *call)
 	m = ret ? NULL : find(d, name);
 	if (m) {
 		ret = -EEXIST;
-		snprintf(err, TVQD_ERR_LEN, "'%s' is mirrored to '%.200s': mirror del it before",
-			 name, m->path);
+		snprintf(err, TVQD_ERR_LEN, "'%s' is mirrored to '%.200s': %s", name, m->path,
+			 m->state == TVQD_PORT_DELETING ? "that mirror is being deleted"
+							: "mirror del it before");
 	}
 	if (ret) {
 		tvqd_reply_err(call, ret, "%s", err);

@@ -14,7 +14,6 @@
 #include "types/net.h"
 #include "types/net_frame.h"
 
-#define TAG	 0x8100
 #define HEAD_MAX (NET_HDR_HASH + TVQ_ETH_HLEN + 4)
 
 /* The first bytes of a chain, as integers of the CPU read from little-endian memory. */
@@ -94,7 +93,7 @@ static inline __attribute__((always_inline)) int judge(struct tvq_frame *f, cons
 	*f = (struct tvq_frame){ .tagged = false };
 	tvq_put64(f->mac, h->mac0);
 	tvq_put32(f->mac + 8, h->mac8);
-	if (__builtin_expect((uint16_t)h->type_tag == __builtin_bswap16(TAG), 0)) {
+	if (__builtin_expect((uint16_t)h->type_tag == __builtin_bswap16(TVQ_ETH_TAG), 0)) {
 		/* A tag, and the EtherType behind it. */
 		gap = 16;
 		if (len < hdr_len + gap + 2)

@@ -96,7 +96,7 @@ static void accept_peer(struct tvq_uplink *u)
 
 static void accept_event(struct tvq_watch *w, int events)
 {
-	struct tvq_uplink *u = container_of(w, struct tvq_uplink, accept_watch);
+	struct tvq_uplink *u = tvq_container_of(w, struct tvq_uplink, accept_watch);
 
 	if (events < 0)
 		uplink_log(u, TVQ_LOG_ERR, "cannot be watched: %s", strerror(-events));
@@ -106,7 +106,7 @@ static void accept_event(struct tvq_watch *w, int events)
 
 static void accept_stopped(struct tvq_watch *w)
 {
-	struct tvq_uplink *u = container_of(w, struct tvq_uplink, accept_watch);
+	struct tvq_uplink *u = tvq_container_of(w, struct tvq_uplink, accept_watch);
 
 	u->accepting = false;
 	quiet_if_over(u);
@@ -114,14 +114,14 @@ static void accept_stopped(struct tvq_watch *w)
 
 static void reach_run(struct tvq_job *j)
 {
-	struct tvq_uplink *u = container_of(j, struct tvq_uplink, reach);
+	struct tvq_uplink *u = tvq_container_of(j, struct tvq_uplink, reach);
 
 	u->reached = u->kind->connect(u);
 }
 
 static void reach_done(struct tvq_job *j)
 {
-	struct tvq_uplink *u = container_of(j, struct tvq_uplink, reach);
+	struct tvq_uplink *u = tvq_container_of(j, struct tvq_uplink, reach);
 	int fd = u->reached;
 
 	u->conn = CONN_IDLE;
@@ -154,7 +154,7 @@ static void next_descriptor(struct tvq_uplink *u)
 
 static void retry(struct tvq_timer *t)
 {
-	struct tvq_uplink *u = container_of(t, struct tvq_uplink, retry);
+	struct tvq_uplink *u = tvq_container_of(t, struct tvq_uplink, retry);
 
 	/* It goes back to the place that it has just left, so that this cannot fail. */
 	tvq_timer_set(u->worker, t, UINT64_MAX);
@@ -201,7 +201,7 @@ static void close_if_over(struct tvq_uplink *u)
 
 static void watch_stopped(struct tvq_watch *w)
 {
-	struct tvq_uplink *u = container_of(w, struct tvq_uplink, watch);
+	struct tvq_uplink *u = tvq_container_of(w, struct tvq_uplink, watch);
 
 	u->watching = false;
 	close_if_over(u);
@@ -232,7 +232,7 @@ void uplink_conn_lost(struct tvq_uplink *u, unsigned int why, const char *senten
 
 static void conn_event(struct tvq_watch *w, int events)
 {
-	struct tvq_uplink *u = container_of(w, struct tvq_uplink, watch);
+	struct tvq_uplink *u = tvq_container_of(w, struct tvq_uplink, watch);
 
 	if (events < 0)
 		uplink_conn_lost(u, TOLD_SYSTEM, strerror(-events));
@@ -242,7 +242,7 @@ static void conn_event(struct tvq_watch *w, int events)
 
 static void out_event(struct tvq_io *io, int res, bool more)
 {
-	struct tvq_uplink *u = container_of(io, struct tvq_uplink, out_io);
+	struct tvq_uplink *u = tvq_container_of(io, struct tvq_uplink, out_io);
 
 	(void)res; /* whatever is wrong, writing tells */
 	(void)more;

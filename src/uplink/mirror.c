@@ -182,8 +182,8 @@ static unsigned int sent_head(const struct tvq_frame *f, uint8_t head[16])
 	memcpy(head, f->mac, sizeof(f->mac));
 	if (!f->tagged)
 		return 12;
-	head[12] = 0x81;
-	head[13] = 0;
+	head[12] = TVQ_ETH_TAG >> 8;
+	head[13] = TVQ_ETH_TAG & 0xff;
 	head[14] = (uint8_t)(f->tci >> 8);
 	head[15] = (uint8_t)f->tci;
 	return 16;

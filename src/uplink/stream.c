@@ -119,7 +119,7 @@ static enum got fill(struct tvq_uplink *u)
 /* One read at most in a turn, and one batch. */
 static unsigned int stream_poll(struct tvq_poller *p)
 {
-	struct tvq_uplink *u = container_of(p, struct tvq_uplink, poller);
+	struct tvq_uplink *u = tvq_container_of(p, struct tvq_uplink, poller);
 	unsigned int may = tvq_port_may_send(u->port, TVQ_SWITCH_BATCH), took;
 	enum got got = GOT_BYTES;
 	struct uplink_batch b;

@@ -125,7 +125,7 @@ static int tap_connect(struct tvq_uplink *u)
 
 static unsigned int tap_poll(struct tvq_poller *p)
 {
-	struct tvq_uplink *u = container_of(p, struct tvq_uplink, poller);
+	struct tvq_uplink *u = tvq_container_of(p, struct tvq_uplink, poller);
 	unsigned int may = tvq_port_may_send(u->port, TVQ_SWITCH_BATCH), did = 0;
 	size_t used = 0;
 	struct uplink_batch b;

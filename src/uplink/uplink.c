@@ -40,7 +40,7 @@ static void uplink_destroy(struct tvq_uplink *u)
 
 static void job_close(struct tvq_job *j)
 {
-	struct tvq_uplink *u = container_of(j, struct tvq_uplink, job);
+	struct tvq_uplink *u = tvq_container_of(j, struct tvq_uplink, job);
 
 	if (u->fd >= 0)
 		close(u->fd);
@@ -52,7 +52,7 @@ static void job_close(struct tvq_job *j)
 
 static void job_closed(struct tvq_job *j)
 {
-	struct tvq_uplink *u = container_of(j, struct tvq_uplink, job);
+	struct tvq_uplink *u = tvq_container_of(j, struct tvq_uplink, job);
 	struct tvq_uplink_done *done = u->done;
 	int err = u->err;
 
@@ -78,7 +78,7 @@ static void one_less_to_end(struct tvq_uplink *u)
 
 static void op_detach(struct tvq_switch_op *op)
 {
-	struct tvq_uplink *u = container_of(op, struct tvq_uplink, op);
+	struct tvq_uplink *u = tvq_container_of(op, struct tvq_uplink, op);
 
 	tvq_port_del(u->port);
 	u->port = NULL;
@@ -87,12 +87,12 @@ static void op_detach(struct tvq_switch_op *op)
 
 static void op_detached(struct tvq_switch_op *op)
 {
-	one_less_to_end(container_of(op, struct tvq_uplink, op));
+	one_less_to_end(tvq_container_of(op, struct tvq_uplink, op));
 }
 
 static void gone(struct tvq_msg *m)
 {
-	one_less_to_end(container_of(m, struct tvq_uplink, gone));
+	one_less_to_end(tvq_container_of(m, struct tvq_uplink, gone));
 }
 
 void uplink_quiet(struct tvq_uplink *u)
@@ -114,7 +114,7 @@ void tvq_uplink_free(struct tvq_uplink *u, struct tvq_uplink_done *done)
 
 static void op_attach(struct tvq_switch_op *op)
 {
-	struct tvq_uplink *u = container_of(op, struct tvq_uplink, op);
+	struct tvq_uplink *u = tvq_container_of(op, struct tvq_uplink, op);
 	struct tvq_port_cfg cfg = { .ops = &u->kind->port, .mtu = u->mtu, .no_spoofchk = true };
 
 	u->port = tvq_port_add(u->sw, &cfg, u, &u->err);
@@ -132,7 +132,7 @@ static void op_attach(struct tvq_switch_op *op)
 
 static void op_attached(struct tvq_switch_op *op)
 {
-	struct tvq_uplink *u = container_of(op, struct tvq_uplink, op);
+	struct tvq_uplink *u = tvq_container_of(op, struct tvq_uplink, op);
 
 	if (!u->err) {
 		u->done->fn(u->done, 0);
@@ -145,14 +145,14 @@ static void op_attached(struct tvq_switch_op *op)
 
 static void job_open(struct tvq_job *j)
 {
-	struct tvq_uplink *u = container_of(j, struct tvq_uplink, job);
+	struct tvq_uplink *u = tvq_container_of(j, struct tvq_uplink, job);
 
 	u->err = u->kind->open(u, u->done->why);
 }
 
 static void job_opened(struct tvq_job *j)
 {
-	struct tvq_uplink *u = container_of(j, struct tvq_uplink, job);
+	struct tvq_uplink *u = tvq_container_of(j, struct tvq_uplink, job);
 
 	if (u->err) {
 		end_with(u, u->err);

@@ -18,6 +18,7 @@
 #include <tvq/switch.h>
 #include <tvq/uplinks.h>
 
+#include "device/util.h"
 #include "exec/unix_listen.h"
 #include "types/net_frame.h"
 
@@ -25,8 +26,6 @@
 #define UPLINK_HDR	 12
 /* The longest frame, addresses and tag included. */
 #define UPLINK_FRAME_MAX (16 + NET_FRAME_MAX)
-
-#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* What a turn of one uplink does: frames (TVQ_SWITCH_BATCH) and bytes, whichever comes first. */
 #define UPLINK_TURN_BYTES (256u << 10)
