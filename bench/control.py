@@ -170,35 +170,32 @@ class Idle:
                 crowds[0].grow(self.devices, presented=False)
             crowds.append(Crowd(self.config, Storaged))
             crowds[-1].grow(self.presented)
-            time.sleep(1)  # what the creation started in the background ends
-            before = [crowd.server.cpu_seconds() for crowd in crowds]
-            time.sleep(IDLE_SECONDS)
-            for crowd, start in zip(crowds, before):
-                spent = (crowd.server.cpu_seconds() - start) * 1000
-                ours = isinstance(crowd.server, Tvqd)
-                (self.row.ours if ours else self.row.peer).append(spent)
-                say(f"{crowd.server.label}: {spent:.2f} ms of CPU time in {IDLE_SECONDS} s")
+            self._watch([crowd.server for crowd in crowds])
         finally:
             for crowd in crowds:
                 crowd.server.stop()
 
+    def _watch(self, servers):
+        time.sleep(1)  # what the creation started in the background ends
+        before = [server.cpu_seconds() for server in servers]
+        time.sleep(IDLE_SECONDS)
+        for server, start in zip(servers, before):
+            spent = (server.cpu_seconds() - start) * 1000
+            ours = isinstance(server, Tvqd)
+            (self.row.ours if ours else self.row.peer).append(spent)
+            say(f"{server.label}: {spent:.2f} ms of CPU time in {IDLE_SECONDS} s")
 
-class IdlePorts:
+
+class IdlePorts(Idle):
     """The same with ports of the switch."""
 
     PORTS = 1000
 
     def __init__(self, config):
-        self.config = config
+        super().__init__(config)
         self.row = Row(f"idle CPU over {IDLE_SECONDS} s, {self.PORTS} network devices presented",
                        "ms", higher=False)
         self.row.figure = 10
-
-    def rows(self):
-        return [self.row]
-
-    def keep(self, wanted):
-        return wanted(self.row.name)
 
     def run(self):
         if self.config.peers_only:
@@ -209,11 +206,7 @@ class IdlePorts:
                                             **{"class": "net"},
                                             vhost_user=os.path.join(server.folder, f"n{i}"))
                              for i in range(self.PORTS)])
-            time.sleep(1)
-            before = server.cpu_seconds()
-            time.sleep(IDLE_SECONDS)
-            self.row.ours.append((server.cpu_seconds() - before) * 1000)
-            say(f"tvqd, {self.PORTS} ports: {self.row.ours[0]:.2f} ms of CPU time")
+            self._watch([server])
         finally:
             server.stop()
 

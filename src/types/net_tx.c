@@ -60,6 +60,17 @@ static void count_drops(struct net_queue *q, const uint32_t *drops, unsigned int
 			tvq_port_drop(q->net->port, (enum tvq_drop)why, drops[why]);
 }
 
+/* The m frames of s->frames, made of so many chains with that many bytes. */
+static inline void send_frames(struct net_queue *q, unsigned int m, unsigned int n_chains,
+			       uint64_t bytes, const uint32_t *drops)
+{
+	tvq_vq_count(&q->vq->stats, TVQ_STAT_BYTES_READ, bytes);
+	q->large = bytes > TURN_BYTES;
+	forward(q, m);
+	if (__builtin_expect(m != n_chains, 0))
+		count_drops(q, drops, n_chains - m);
+}
+
 /* Chains of one buffer each. */
 static unsigned int send_bufs(struct net_queue *q, unsigned int n)
 {
@@ -75,11 +86,7 @@ static unsigned int send_bufs(struct net_queue *q, unsigned int n)
 	m = net_frame_make_bufs(s->frame, s->buf_seg, s->buf, got, q->features, q->hdr_len, drops);
 	for (unsigned int i = 0; i < got; i++)
 		bytes += s->buf[i].len;
-	tvq_vq_count(&vq->stats, TVQ_STAT_BYTES_READ, bytes);
-	q->large = bytes > TURN_BYTES;
-	forward(q, m);
-	if (__builtin_expect(m != got, 0))
-		count_drops(q, drops, got - m);
+	send_frames(q, m, got, bytes, drops);
 	tvq_vq_used_bufs(vq, s->buf, NULL, got);
 	return got;
 }
@@ -99,11 +106,7 @@ static unsigned int send_chains(struct net_queue *q, unsigned int n)
 	m = make_frames(q, got, drops);
 	for (unsigned int i = 0; i < got; i++)
 		bytes += s->tx_chain[i].out_len;
-	tvq_vq_count(&vq->stats, TVQ_STAT_BYTES_READ, bytes);
-	q->large = bytes > TURN_BYTES;
-	forward(q, m);
-	if (__builtin_expect(m != got, 0))
-		count_drops(q, drops, got - m);
+	send_frames(q, m, got, bytes, drops);
 	for (unsigned int i = 0; i < got; i++)
 		tvq_vq_used(vq, &s->tx_chain[i], 0);
 	return got;
