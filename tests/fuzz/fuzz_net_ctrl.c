@@ -8,21 +8,14 @@
  * Input: u8 flags (1: nothing but CTRL_VQ is accepted, 2: not even that), u8 pairs, the command.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "types/net_ctrl.h"
 
-#define HEADER 2
+#include "require.h"
 
-#define REQUIRE(what)                                                                              \
-	do {                                                                                       \
-		if (!(what)) {                                                                     \
-			fprintf(stderr, "not so: %s\n", #what);                                    \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
+#define HEADER 2
 
 static void check_hash(const struct net_ctrl *c, uint16_t pairs)
 {

@@ -13,7 +13,6 @@
  * 8: a longer chain than is looked at, 16: the sender's memory changes meanwhile), u8 length of
  * every third piece, u8 of the others (0: 256), then header and frame.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +21,8 @@
 #include "types/net_ctrl.h"
 #include "types/net_frame.h"
 
+#include "require.h"
+
 #define HEADER	 3
 #define MAX_SEGS 80
 #define OFFLOADS                                                                                   \
@@ -29,14 +30,6 @@
 	 1ull << NET_F_HOST_ECN)
 
 enum { HASH = 1, PLAIN = 2, LENGTH = 4, TOO_LONG = 8, CHANGES = 16 };
-
-#define REQUIRE(what)                                                                              \
-	do {                                                                                       \
-		if (!(what)) {                                                                     \
-			fprintf(stderr, "not so: %s\n", #what);                                    \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
 
 /* The chain, and how to give its memory back. */
 struct lab {

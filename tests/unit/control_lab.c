@@ -49,6 +49,51 @@ void lab_end(struct lab *l)
 		fail_msg("tvqd ended with wait status 0x%x:\n%s", (unsigned int)status, l->log);
 }
 
+/* Of the test that runs. */
+static struct lab_pair pair;
+
+int lab_setup_empty(void **state)
+{
+	*state = &pair.serving;
+	lab_begin(&pair.serving);
+	return 0;
+}
+
+int lab_setup(void **state)
+{
+	lab_setup_empty(state);
+	return lab_start(&pair.serving, NULL) ? 0 : -1;
+}
+
+int lab_teardown(void **state)
+{
+	lab_end(*state);
+	return 0;
+}
+
+int lab_setup_pair(void **state, const char *type)
+{
+	char socket[192];
+
+	*state = &pair;
+	lab_begin(&pair.serving);
+	lab_begin(&pair.managing);
+	lab_path(&pair.serving, "vfio-user:", "mgmt0.sock", socket, sizeof(socket));
+	return lab_start(&pair.serving, "--serve", socket, type ? "--type" : NULL, type, NULL) &&
+			       lab_start(&pair.managing, "--manage", socket, NULL)
+		       ? 0
+		       : -1;
+}
+
+int lab_teardown_pair(void **state)
+{
+	struct lab_pair *p = *state;
+
+	lab_end(&p->managing);
+	lab_end(&p->serving);
+	return 0;
+}
+
 /* More of the log. False: its end. */
 static bool read_log(struct lab *l)
 {

@@ -32,6 +32,19 @@ void lab_begin(struct lab *l);
 /* Stops a daemon that still runs, removes the directory and all in it. */
 void lab_end(struct lab *l);
 
+/* cmocka's setups: *state becomes a struct lab, with a daemon that has no options, or with none. */
+int lab_setup(void **state);
+int lab_setup_empty(void **state);
+int lab_teardown(void **state);
+
+/* *state becomes a struct lab_pair: a daemon that serves its management device, whose --type this is
+ * (NULL: none is said), at a socket, and one that manages it there. */
+struct lab_pair {
+	struct lab serving, managing;
+};
+int lab_setup_pair(void **state, const char *type);
+int lab_teardown_pair(void **state);
+
 /* Starts tvqd with --control and these options (NULL ends them), and waits until it is ready or has
  * ended. True: ready. */
 bool lab_start(struct lab *l, ...);

@@ -12,21 +12,7 @@
 
 #include "control_lab.h"
 
-static struct lab lab;
 static char out[LAB_OUT], err[LAB_OUT];
-
-static int open_lab(void **state)
-{
-	*state = &lab;
-	lab_begin(&lab);
-	return lab_start(&lab, NULL) ? 0 : -1;
-}
-
-static int close_lab(void **state)
-{
-	lab_end(*state);
-	return 0;
-}
 
 #define CTL(l, ...)	    lab_ctl((l), NULL, out, err, __VA_ARGS__, NULL)
 #define BATCH(l, text, ...) lab_ctl((l), (text), out, err, "-batch", "-", __VA_ARGS__)
@@ -242,7 +228,7 @@ static void help_and_version_are_there_without_a_daemon(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_lab, close_lab)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, lab_setup, lab_teardown)
 		TEST(output_looks_as_the_vdpa_tool_does),
 		TEST(words_may_be_shortened_while_they_are_unambiguous),
 		TEST(unknown_words_are_refused_with_those_there_are),

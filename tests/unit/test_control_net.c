@@ -10,41 +10,15 @@
 #include <unistd.h>
 
 #include "control_lab.h"
+#include "control_requests.h"
 
-static struct lab lab, managing;
 static char out[LAB_OUT], err[LAB_OUT];
 
-static int open_lab(void **state)
-{
-	*state = &lab;
-	lab_begin(&lab);
-	return lab_start(&lab, NULL) ? 0 : -1;
-}
-
-static int open_empty(void **state)
-{
-	*state = &lab;
-	lab_begin(&lab);
-	return 0;
-}
-
-static int close_lab(void **state)
-{
-	lab_end(*state);
-	return 0;
-}
-
-#define ASK(name, more) "{\"cmd\":\"" name "\",\"args\":{" more "}}"
-#define ADD(name, more)                                                                            \
-	ASK("dev add", "\"name\":\"" name "\",\"mgmtdev\":\"mgmt0\",\"class\":\"net\"" more)
 #define BLOCK(name)                                                                                \
 	ASK("dev add", "\"name\":\"" name "\",\"mgmtdev\":\"mgmt0\",\"class\":\"block\"")
-#define DEL(name)	ASK("dev del", "\"name\":\"" name "\"")
 #define CONFIG(name)	ASK("dev config show", "\"name\":\"" name "\"")
 #define VSTATS(name)	ASK("dev vstats show", "\"name\":\"" name "\"")
-#define PORT(name)	ASK("switch show", "\"name\":\"" name "\"")
 #define SET(name, more) ASK("dev set", "\"name\":\"" name "\"," more)
-#define MAC(last)	"52:54:00:00:00:" last
 
 /* TQ-140 */
 static void network_device_shows_what_was_asked_for(void **state)
@@ -278,61 +252,46 @@ static void text_is_that_of_the_vdpa_tool(void **state)
 
 static int open_both(void **state)
 {
-	char socket[192];
-
-	*state = &lab;
-	lab_begin(&lab);
-	lab_begin(&managing);
-	lab_path(&lab, "vfio-user:", "mgmt0.sock", socket, sizeof(socket));
-	return lab_start(&lab, "--type", "net", "--serve", socket, NULL) &&
-			       lab_start(&managing, "--manage", socket, NULL)
-		       ? 0
-		       : -1;
-}
-
-static int close_both(void **state)
-{
-	lab_end(&managing);
-	lab_end(*state);
-	return 0;
+	return lab_setup_pair(state, "net");
 }
 
 /* Names are the driver's, rules the owner's. */
 static void owner_sets_what_the_driver_added_by_its_number(void **state)
 {
-	struct lab *l = *state;
+	struct lab_pair *both = *state;
+	struct lab *l = &both->serving, *managing = &both->managing;
 
-	lab_ok(&managing, ADD("d", ",\"mac\":\"" MAC("01") "\""), "\"device_id\":1");
-	lab_refused(&managing, ADD("e", ",\"vlan\":10"),
+	lab_ok(managing, ADD("d", ",\"mac\":\"" MAC("01") "\""), "\"device_id\":1");
+	lab_refused(managing, ADD("e", ",\"vlan\":10"),
 		    "vlan: the ports' rules are those of the tvqd that serves mgmt0");
-	lab_refused(&managing, ADD("e", ",\"mac\":\"" MAC("01") "\""),
+	lab_refused(managing, ADD("e", ",\"mac\":\"" MAC("01") "\""),
 		    "has another net device this address?");
-	lab_refused(&managing, SET("d", "\"link\":\"down\""), "ask that one");
-	lab_refused(&managing, ASK("dev announce", "\"name\":\"d\""), "ask that one");
-	lab_refused(&managing, ASK("switch show", ""), "ask that one");
-	lab_refused(&managing, ASK("switch fdb show", ""), "ask that one");
-	lab_refused(&managing, ASK("uplink add", "\"name\":\"u\",\"tap\":\"t\""), "ask that one");
-	lab_refused(&managing, ASK("mirror add", "\"name\":\"d\",\"file\":\"/x\""), "ask that one");
+	lab_refused(managing, SET("d", "\"link\":\"down\""), "ask that one");
+	lab_refused(managing, ASK("dev announce", "\"name\":\"d\""), "ask that one");
+	lab_refused(managing, ASK("switch show", ""), "ask that one");
+	lab_refused(managing, ASK("switch fdb show", ""), "ask that one");
+	lab_refused(managing, ASK("uplink add", "\"name\":\"u\",\"tap\":\"t\""), "ask that one");
+	lab_refused(managing, ASK("mirror add", "\"name\":\"d\",\"file\":\"/x\""), "ask that one");
 	lab_ok(l, ASK("switch show", ""), "\"mgmt0\":{\"port\":1,\"kind\":\"mgmtdev\"");
 	lab_ok(l, ASK("switch show", ""),
 	       "\"1\":{\"port\":2,\"kind\":\"device\",\"device_id\":1,\"mac\":\"" MAC("01") "\"");
 	lab_ok(l, SET("1", "\"link\":\"down\",\"vlan\":9"), NULL);
 	lab_ok(l, PORT("1"), "\"link\":\"down\",\"mtu\":1500,\"vlan\":9");
-	lab_ok(&managing, CONFIG("d"), "\"link\":\"down\"");
+	lab_ok(managing, CONFIG("d"), "\"link\":\"down\"");
 	lab_refused(l, SET("d", "\"link\":\"up\""), "knows its devices by their numbers");
 	lab_refused(l, SET("2", "\"link\":\"up\""), "no device or port '2'");
 	lab_refused(l, SET("0", "\"link\":\"up\""), "no device or port '0'");
 	lab_refused(l, SET("1x", "\"link\":\"up\""), "no device or port '1x'");
 	lab_refused(l, SET("18446744073709551617", "\"link\":\"up\""), "no device or port '1844");
 	lab_ok(l, ASK("dev announce", "\"name\":\"1\""), NULL);
-	lab_ok(&managing, DEL("d"), NULL);
+	lab_ok(managing, DEL("d"), NULL);
 	lab_refused(l, PORT("1"), "no device or port '1'");
 }
 
 int main(void)
 {
-#define TEST(test)	 cmocka_unit_test_setup_teardown(test, open_lab, close_lab)
-#define TEST_EMPTY(test) cmocka_unit_test_setup_teardown(test, open_empty, close_lab)
+#define TEST(test)	 cmocka_unit_test_setup_teardown(test, lab_setup, lab_teardown)
+#define TEST_EMPTY(test) cmocka_unit_test_setup_teardown(test, lab_setup_empty, lab_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(network_device_shows_what_was_asked_for),
 		TEST(device_without_an_address_is_given_one_and_says_which),
@@ -347,7 +306,7 @@ int main(void)
 		TEST(every_class_lists_its_own_features),
 		TEST(text_is_that_of_the_vdpa_tool),
 		cmocka_unit_test_setup_teardown(owner_sets_what_the_driver_added_by_its_number,
-						open_both, close_both),
+						open_both, lab_teardown_pair),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,29 +13,10 @@
 #include <unistd.h>
 
 #include "control_lab.h"
+#include "control_requests.h"
 
-static struct lab lab, managing;
 static char out[LAB_OUT], err[LAB_OUT];
 
-static int open_lab(void **state)
-{
-	*state = &lab;
-	lab_begin(&lab);
-	return lab_start(&lab, NULL) ? 0 : -1;
-}
-
-static int close_lab(void **state)
-{
-	lab_end(*state);
-	return 0;
-}
-
-#define ASK(name, more) "{\"cmd\":\"" name "\",\"args\":{" more "}}"
-#define ADD(name, more)                                                                            \
-	ASK("dev add", "\"name\":\"" name "\",\"mgmtdev\":\"mgmt0\",\"class\":\"net\"" more)
-#define DEL(name)	ASK("dev del", "\"name\":\"" name "\"")
-#define PORT(name)	ASK("switch show", "\"name\":\"" name "\"")
-#define MAC(last)	"52:54:00:00:00:" last
 #define SINK(name, mac) ASK("switch port add", "\"name\":\"" name "\",\"sink\":true" mac)
 #define SOURCE(name, to)                                                                           \
 	ASK("switch port add", "\"name\":\"" name "\",\"source\":true,\"to\":\"" to "\"")
@@ -236,16 +217,17 @@ static void mirror_ends_with_its_port(void **state)
 /* Nobody tells the owner before a guest's driver deletes its device, or resets mgmt0. */
 static void mirror_ends_with_a_device_that_its_driver_deletes(void **state)
 {
-	struct lab *l = *state;
+	struct lab_pair *both = *state;
+	struct lab *l = &both->serving, *managing = &both->managing;
 	const char *answer;
 	unsigned int fds;
 
-	lab_ok(&managing, ADD("d", ""), "\"device_id\":1");
-	lab_ok(&managing, ADD("e", ""), "\"device_id\":2");
+	lab_ok(managing, ADD("d", ""), "\"device_id\":1");
+	lab_ok(managing, ADD("e", ""), "\"device_id\":2");
 	lab_ok(l, with(l, MIRROR("2", ""), "2.pcap"), NULL);
 	fds = lab_fds(l);
 	lab_ok(l, with(l, MIRROR("1", ""), "1.pcap"), NULL);
-	lab_ok(&managing, DEL("d"), NULL);
+	lab_ok(managing, DEL("d"), NULL);
 	wait_for_fds(l, fds);
 	/* It ends by itself: there is none to delete. */
 	do
@@ -253,7 +235,7 @@ static void mirror_ends_with_a_device_that_its_driver_deletes(void **state)
 	while (strstr(answer, "is being deleted"));
 	assert_holds(answer, "'1' is not mirrored");
 	lab_ok(l, PORT("2"), "\"mirrored\":true");
-	assert_int_equal(lab_stop(&managing, SIGTERM), 0);
+	assert_int_equal(lab_stop(managing, SIGTERM), 0);
 	wait_for(l, ASK("switch show", ""), "{\"switch\":{}}");
 	wait_for(l, MIRROR_DEL("2"), "'2' is not mirrored");
 }
@@ -410,28 +392,12 @@ static void ports_are_added_by_the_words_of_tvqctl(void **state)
 
 static int open_both(void **state)
 {
-	char socket[192];
-
-	*state = &lab;
-	lab_begin(&lab);
-	lab_begin(&managing);
-	lab_path(&lab, "vfio-user:", "mgmt0.sock", socket, sizeof(socket));
-	return lab_start(&lab, "--serve", socket, NULL) &&
-			       lab_start(&managing, "--manage", socket, NULL)
-		       ? 0
-		       : -1;
-}
-
-static int close_both(void **state)
-{
-	lab_end(&managing);
-	lab_end(*state);
-	return 0;
+	return lab_setup_pair(state, NULL);
 }
 
 int main(void)
 {
-#define TEST(test) cmocka_unit_test_setup_teardown(test, open_lab, close_lab)
+#define TEST(test) cmocka_unit_test_setup_teardown(test, lab_setup, lab_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(uplink_is_a_port_with_its_rules_until_it_is_deleted),
 		TEST(uplink_that_cannot_be_is_refused_and_leaves_nothing),
@@ -440,7 +406,7 @@ int main(void)
 		TEST(mirror_has_the_ports_frames_when_it_is_deleted),
 		TEST(mirror_ends_with_its_port),
 		cmocka_unit_test_setup_teardown(mirror_ends_with_a_device_that_its_driver_deletes,
-						open_both, close_both),
+						open_both, lab_teardown_pair),
 		TEST(daemon_with_uplinks_mirrors_and_traffic_ends_cleanly),
 		TEST(listings_show_each_port_and_each_address_once),
 		TEST(address_that_an_uplink_brings_is_shown_as_learned),

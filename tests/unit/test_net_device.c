@@ -153,54 +153,97 @@ static void what_the_receiver_lacks_is_done_for_it(void **state)
 		}
 }
 
-static void a_partial_checksum_is_completed_for_a_receiver_without_it(void **state)
+/* For each variant: a sends and b, which takes no offload, receives. */
+static void to_plain_receiver(void (*pass)(struct dl *l, const struct nl_variant *v))
 {
-	struct virtio_net_hdr_v1 h = tcp_hdr(false, 0, 0);
-	uint32_t len;
 	struct dl l;
 
-	(void)state;
 	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
 		up(&l, v, F(MAC) | F(MRG_RXBUF));
-		for (uint32_t payload = 1; payload < 1400; payload += 133) {
-			for (int six = 0; six < 2; six++) {
-				h = tcp_hdr(six, 0, 0);
-				len = nl_tcp(f, six, b.mac, a.mac, payload, payload);
-				nl_send_hdr(&a, 0, &h, f, len);
-				nl_receive(&b, 0);
-				assert_int_equal(b.got.hdr.hdr.flags, 0);
-				assert_int_equal(b.got.len, len);
-				assert_true(nl_tcp_right(b.got.data, len));
-				/* And nothing else has changed. */
-				memcpy(f + h.csum_start + 16, b.got.data + h.csum_start + 16, 2);
-				assert_memory_equal(b.got.data, f, len);
-			}
-		}
+		pass(&l, v);
 		down(&l);
 	}
+}
+
+static void pass_partial_checksums(struct dl *l, const struct nl_variant *v)
+{
+	(void)l;
+	(void)v;
+	for (uint32_t payload = 1; payload < 1400; payload += 133) {
+		for (int six = 0; six < 2; six++) {
+			struct virtio_net_hdr_v1 h = tcp_hdr(six, 0, 0);
+			uint32_t len = nl_tcp(f, six, b.mac, a.mac, payload, payload);
+
+			nl_send_hdr(&a, 0, &h, f, len);
+			nl_receive(&b, 0);
+			assert_int_equal(b.got.hdr.hdr.flags, 0);
+			assert_int_equal(b.got.len, len);
+			assert_true(nl_tcp_right(b.got.data, len));
+			/* And nothing else has changed. */
+			memcpy(f + h.csum_start + 16, b.got.data + h.csum_start + 16, 2);
+			assert_memory_equal(b.got.data, f, len);
+		}
+	}
+}
+
+static void a_partial_checksum_is_completed_for_a_receiver_without_it(void **state)
+{
+	(void)state;
+	to_plain_receiver(pass_partial_checksums);
+}
+
+static void pass_broadcasts(struct dl *l, const struct nl_variant *v)
+{
+	struct virtio_net_hdr_v1 h = tcp_hdr(false, GSO4, 1000);
+
+	nl_dev_up(&c, l, v, F(MAC) | F(MRG_RXBUF) | GUEST_OFFLOADS);
+	for (int i = 0; i < 5; i++) {
+		uint32_t len = nl_tcp(f, false, nl_everybody, a.mac, 5000, 1);
+
+		nl_send_hdr(&a, 0, &h, f, len);
+		nl_expect(&c, f, len);
+		assert_int_equal(c.got.hdr.hdr.gso_type, GSO4);
+		receive_segments(false, 5000, 1000, false);
+	}
+	nl_dev_down(&c);
 }
 
 /* One sender's frame, each receiver by what it can. */
 static void each_receiver_of_a_broadcast_gets_what_it_can_take(void **state)
 {
-	struct virtio_net_hdr_v1 h = tcp_hdr(false, GSO4, 1000);
-	struct dl l;
-
 	(void)state;
-	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
-		uint32_t len;
+	to_plain_receiver(pass_broadcasts);
+}
 
-		up(&l, v, F(MAC) | F(MRG_RXBUF));
-		nl_dev_up(&c, &l, v, F(MAC) | F(MRG_RXBUF) | GUEST_OFFLOADS);
-		for (int i = 0; i < 5; i++) {
-			len = nl_tcp(f, false, nl_everybody, a.mac, 5000, 1);
-			nl_send_hdr(&a, 0, &h, f, len);
-			nl_expect(&c, f, len);
-			assert_int_equal(c.got.hdr.hdr.gso_type, GSO4);
-			receive_segments(false, 5000, 1000, false);
+static void pass_what_is_no_segment(struct dl *l, const struct nl_variant *v)
+{
+	struct virtio_net_hdr_v1 h = tcp_hdr(false, GSO4, 1000);
+
+	(void)l;
+	(void)v;
+	for (int i = 0; i < 5; i++) {
+		uint32_t len = nl_tcp(f, false, b.mac, a.mac, 5000, 1);
+
+		switch (i) {
+		case 0:
+			f[12] = 0x88; /* no IP */
+			break;
+		case 1:
+			f[14 + 9] = 17; /* UDP */
+			break;
+		case 2:
+			f[14] = 0x4f; /* the IP header ends behind csum_start */
+			break;
+		case 3:
+			f[34 + 12] = 0x40; /* a TCP header of 16 bytes */
+			break;
+		default:
+			f[14] = 0x65; /* version 6 */
+			break;
 		}
-		nl_dev_down(&c);
-		down(&l);
+		nl_send_hdr(&a, 0, &h, f, len);
+		nl_nothing_before(&a, &b, (uint32_t)i);
+		assert_int_equal(nl_drops(&b, TVQ_DROP_OFFLOAD), i + 1);
 	}
 }
 
@@ -208,40 +251,8 @@ static void each_receiver_of_a_broadcast_gets_what_it_can_take(void **state)
  * otherwise. */
 static void a_frame_that_is_not_what_its_header_says_is_not_segmented(void **state)
 {
-	struct virtio_net_hdr_v1 h = tcp_hdr(false, GSO4, 1000);
-	struct dl l;
-
 	(void)state;
-	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
-		uint32_t len;
-
-		up(&l, v, F(MAC) | F(MRG_RXBUF));
-		for (int i = 0; i < 5; i++) {
-			len = nl_tcp(f, false, b.mac, a.mac, 5000, 1);
-			h = tcp_hdr(false, GSO4, 1000);
-			switch (i) {
-			case 0:
-				f[12] = 0x88; /* no IP */
-				break;
-			case 1:
-				f[14 + 9] = 17; /* UDP */
-				break;
-			case 2:
-				f[14] = 0x4f; /* the IP header ends behind csum_start */
-				break;
-			case 3:
-				f[34 + 12] = 0x40; /* a TCP header of 16 bytes */
-				break;
-			default:
-				f[14] = 0x65; /* version 6 */
-				break;
-			}
-			nl_send_hdr(&a, 0, &h, f, len);
-			nl_nothing_before(&a, &b, (uint32_t)i);
-			assert_int_equal(nl_drops(&b, TVQ_DROP_OFFLOAD), i + 1);
-		}
-		down(&l);
-	}
+	to_plain_receiver(pass_what_is_no_segment);
 }
 
 /* ---- buffers ---- */

@@ -98,7 +98,36 @@ static int raw_call(void (*fn)(struct tvq_seq *s))
 	return tvq_seq_call(s);
 }
 
+static void up_with_raw(struct dl *l, const struct nl_variant *v)
+{
+	up(l, v);
+	nl_raw_up(&raw, l, v, 0);
+}
+
+static void down_with_raw(struct dl *l)
+{
+	nl_raw_down(&raw);
+	down(l);
+}
+
+/* Buffers, and a frame that comes to the first of them. */
+static void serves(void)
+{
+	raw_buffers();
+	stream(1);
+	dl_until(raw.l, nl_raw_used(&raw.rx, &buf[0].piece));
+	assert_memory_equal(buf[0].va + NL_HDR, f, 200);
+}
+
 /* ---- the end under traffic ---- */
+
+/* What is left of a device that was destroyed. */
+static void raw_gone(void)
+{
+	dl_queue_free(&raw.rx);
+	dl_queue_free(&raw.tx);
+	dl_mem_free(&raw.mem);
+}
 
 static void a_device_that_is_destroyed_under_traffic_is_not_written_to(void **state)
 {
@@ -121,9 +150,7 @@ static void a_device_that_is_destroyed_under_traffic_is_not_written_to(void **st
 			stream(64);
 			drain(&b);
 			frozen();
-			dl_queue_free(&raw.rx);
-			dl_queue_free(&raw.tx);
-			dl_mem_free(&raw.mem);
+			raw_gone();
 			nl_passes(&a, &b, 60, (uint32_t)round);
 			drain(&b);
 		}
@@ -159,9 +186,7 @@ static void a_sender_is_destroyed_with_its_frames_under_way(void **state)
 			drain(&a);
 			drain(&b);
 			frozen();
-			dl_queue_free(&raw.rx);
-			dl_queue_free(&raw.tx);
-			dl_mem_free(&raw.mem);
+			raw_gone();
 		}
 		nl_passes(&a, &b, 60, 1);
 		down(&l);
@@ -179,8 +204,7 @@ static void a_device_that_is_reset_under_traffic_is_not_written_to(void **state)
 
 	(void)state;
 	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
-		up(&l, v);
-		nl_raw_up(&raw, &l, v, 0);
+		up_with_raw(&l, v);
 		for (int round = 0; round < 8; round++) {
 			raw_buffers();
 			stream(64);
@@ -199,19 +223,27 @@ static void a_device_that_is_reset_under_traffic_is_not_written_to(void **state)
 			nl_raw_start(&raw, 0);
 			(void)nl_raw_info(&raw);
 		}
-		raw_buffers();
-		stream(1);
-		dl_until(&l, nl_raw_used(&raw.rx, &buf[0].piece));
-		assert_memory_equal(buf[0].va + NL_HDR, f, 200);
+		serves();
 		drain(&b);
-		nl_raw_down(&raw);
-		down(&l);
+		down_with_raw(&l);
 	}
 }
 
 static void reset_rx(struct tvq_seq *s)
 {
 	tvq_seq_vq_reset(s, 0);
+}
+
+/* The receive queue is set up again after its reset: a new ring, from n in the memory on. */
+static void rx_again(size_t n)
+{
+	struct tvq_seq *s = tvq_seq_new(raw.l->client, raw.id);
+
+	tvq_drv_ring_free(raw.rx.ring);
+	raw.mem.used = n;
+	dl_ring_make(&raw.rx);
+	dl_queue_program(&raw.rx, s);
+	assert_int_equal(tvq_seq_call(s), 0);
 }
 
 /* TQ-097 */
@@ -221,10 +253,8 @@ static void a_queue_that_is_reset_under_traffic_is_not_written_to(void **state)
 
 	(void)state;
 	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
-		up(&l, v);
-		nl_raw_up(&raw, &l, v, 0);
+		up_with_raw(&l, v);
 		for (int round = 0; round < 8; round++) {
-			struct tvq_seq *s;
 			size_t n = 2u << 20;
 
 			raw_buffers();
@@ -241,28 +271,14 @@ static void a_queue_that_is_reset_under_traffic_is_not_written_to(void **state)
 			for (int i = 0; i < RAW_BUFS; i++)
 				for (int k = 0; k < 512; k++)
 					assert_int_equal(buf[i].va[k], PATTERN);
-			tvq_drv_ring_free(raw.rx.ring);
-			raw.mem.used = n;
-			dl_ring_make(&raw.rx);
-			s = tvq_seq_new(l.client, raw.id);
-			dl_queue_program(&raw.rx, s);
-			assert_int_equal(tvq_seq_call(s), 0);
+			rx_again(n);
 			(void)nl_raw_info(&raw);
-			raw_buffers();
-			stream(1);
-			dl_until(&l, nl_raw_used(&raw.rx, &buf[0].piece));
-			assert_memory_equal(buf[0].va + NL_HDR, f, 200);
+			serves();
 			assert_int_equal(raw_call(reset_rx), 0);
-			tvq_drv_ring_free(raw.rx.ring);
-			raw.mem.used = n;
-			dl_ring_make(&raw.rx);
-			s = tvq_seq_new(l.client, raw.id);
-			dl_queue_program(&raw.rx, s);
-			assert_int_equal(tvq_seq_call(s), 0);
+			rx_again(n);
 			drain(&b);
 		}
-		nl_raw_down(&raw);
-		down(&l);
+		down_with_raw(&l);
 	}
 }
 
@@ -287,8 +303,7 @@ static void a_queue_that_is_disabled_under_traffic_goes_on_where_it_was(void **s
 
 	(void)state;
 	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
-		up(&l, v);
-		nl_raw_up(&raw, &l, v, 0);
+		up_with_raw(&l, v);
 		raw_buffers();
 		for (int round = 0; round < 20; round++) {
 			unsigned int n = 0;
@@ -317,8 +332,7 @@ static void a_queue_that_is_disabled_under_traffic_goes_on_where_it_was(void **s
 		dl_until(&l, (nl_raw_collect(&raw.rx), !tvq_drv_ring_in_flight(raw.rx.ring)));
 		for (int i = 0; i < RAW_BUFS; i++)
 			assert_int_equal(buf[i].piece.written, NL_HDR + 200);
-		nl_raw_down(&raw);
-		down(&l);
+		down_with_raw(&l);
 	}
 }
 
@@ -399,8 +413,7 @@ static void queues_move_to_another_device_without_loss_or_repetition(void **stat
 			assert_memory_equal(buf[move].va + NL_HDR, f, 90);
 		}
 		nl_nothing_before(&a, &b, 1);
-		nl_raw_down(&raw);
-		down(&l);
+		down_with_raw(&l);
 	}
 }
 
@@ -446,8 +459,7 @@ static void queues_work_with_an_in_flight_area(void **state)
 			drain(&b);
 		}
 		assert_int_equal(dl_status(l.client, raw.id), DL_DRIVER_OK);
-		nl_raw_down(&raw);
-		down(&l);
+		down_with_raw(&l);
 	}
 }
 
@@ -476,8 +488,7 @@ static void what_is_received_is_logged_page_by_page(void **state)
 		uint64_t iova;
 		uint8_t *va;
 
-		up(&l, v);
-		nl_raw_up(&raw, &l, v, 0);
+		up_with_raw(&l, v);
 		log.len = raw.mem.iova + raw.mem.size;
 		log.bits = calloc(1, log.len / 4096 / 8);
 		assert_non_null(log.bits);
@@ -547,8 +558,7 @@ static void queues_count_what_happened(void **state)
 		uint64_t iova;
 		uint8_t *va;
 
-		up(&l, v);
-		nl_raw_up(&raw, &l, v, 0);
+		up_with_raw(&l, v);
 		raw_buffers();
 		stream(RAW_BUFS + 8);
 		nl_sent(&a, 0);
@@ -578,8 +588,7 @@ static void queues_count_what_happened(void **state)
 		assert_int_equal(info.stats.rx_bytes, RAW_BUFS * 200);
 		assert_int_equal(info.stats.drops[TVQ_DROP_NO_BUFFER], 8);
 		assert_int_equal(info.stats.drops[TVQ_DROP_HEADER], 1);
-		nl_raw_down(&raw);
-		down(&l);
+		down_with_raw(&l);
 	}
 }
 

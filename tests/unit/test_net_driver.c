@@ -4,6 +4,30 @@
 
 #include <linux/if_ether.h>
 
+static void one_up(struct dl *l, const struct nl_variant *v, struct nl_dev *d)
+{
+	dl_up(l, v->workers, NULL);
+	nl_dev_up(d, l, v, 0);
+}
+
+static void one_down(struct dl *l, struct nl_dev *d)
+{
+	nl_dev_down(d);
+	dl_down(l);
+}
+
+static void two_up(struct dl *l, const struct nl_variant *v, struct nl_dev *d, struct nl_dev *e)
+{
+	one_up(l, v, d);
+	nl_dev_up(e, l, v, 0);
+}
+
+static void two_down(struct dl *l, struct nl_dev *d, struct nl_dev *e)
+{
+	nl_dev_down(d);
+	one_down(l, e);
+}
+
 static void frames_go_both_ways_in_batches_with_their_bytes(void **state)
 {
 	static uint8_t f[2][32][1600];
@@ -12,9 +36,7 @@ static void frames_go_both_ways_in_batches_with_their_bytes(void **state)
 
 	(void)state;
 	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
-		dl_up(&l, v->workers, NULL);
-		nl_dev_up(&d[0], &l, v, 0);
-		nl_dev_up(&d[1], &l, v, 0);
+		two_up(&l, v, &d[0], &d[1]);
 		assert_int_equal(!!(tvq_net_features(d[0].net) & BIT(VIRTIO_F_RING_PACKED)),
 				 v->packed);
 		for (uint32_t round = 0; round < 40; round++) {
@@ -36,9 +58,7 @@ static void frames_go_both_ways_in_batches_with_their_bytes(void **state)
 			nl_sent(&d[0], 0);
 			nl_sent(&d[1], 0);
 		}
-		nl_dev_down(&d[0]);
-		nl_dev_down(&d[1]);
-		dl_down(&l);
+		two_down(&l, &d[0], &d[1]);
 	}
 }
 
@@ -52,8 +72,7 @@ static void sent_frames_come_back_with_their_user(void **state)
 
 	(void)state;
 	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
-		dl_up(&l, v->workers, NULL);
-		nl_dev_up(&d, &l, v, 0);
+		one_up(&l, v, &d);
 		nl_ether(buf, nl_everybody, d.mac, NL_TYPE, sizeof(buf), 1);
 		for (uintptr_t i = 0; i < 8; i++) {
 			f[i] = nl_put(&d, NULL, buf, sizeof(buf));
@@ -72,8 +91,7 @@ static void sent_frames_come_back_with_their_user(void **state)
 		}
 		assert_int_equal(seen, 0x1fe);
 		assert_int_equal(tvq_net_sending(d.net, 0), 0);
-		nl_dev_down(&d);
-		dl_down(&l);
+		one_down(&l, &d);
 	}
 }
 
@@ -99,8 +117,7 @@ static void a_full_transmit_queue_takes_no_more(void **state)
 	nl_sent(&d, 0);
 	/* Frames that are with the device when the driver ends are the caller's again. */
 	assert_int_equal(tvq_net_send(d.net, 0, f, 16), 16);
-	nl_dev_down(&d);
-	dl_down(&l);
+	one_down(&l, &d);
 }
 
 static void what_was_negotiated_is_told(void **state)
@@ -194,8 +211,7 @@ static void a_frame_comes_in_as_many_buffers_as_it_takes(void **state)
 
 	(void)state;
 	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
-		dl_up(&l, v->workers, NULL);
-		nl_dev_up(&a, &l, v, 0);
+		one_up(&l, v, &a);
 		cfg.packed = v->packed;
 		nl_drive(&b, &l, nl_create(l.client, 0, NULL), &cfg);
 		for (uint32_t len = 60; len <= 1514; len += 97) {
@@ -220,9 +236,7 @@ static void a_frame_comes_in_as_many_buffers_as_it_takes(void **state)
 			assert_int_equal(b.got.data[50], 0);
 			tvq_net_refill(b.net, 0, &rx, 1);
 		}
-		nl_dev_down(&a);
-		nl_dev_down(&b);
-		dl_down(&l);
+		two_down(&l, &a, &b);
 	}
 }
 
@@ -252,9 +266,7 @@ static void every_pair_sends_and_receives(void **state)
 		assert_int_equal(tvq_net_use_pairs(a.net, 4), 0);
 		assert_int_equal(tvq_net_use_pairs(a.net, 5), -EIO);
 		assert_int_equal(tvq_net_use_pairs(a.net, 0), -EIO);
-		nl_dev_down(&a);
-		nl_dev_down(&b);
-		dl_down(&l);
+		two_down(&l, &a, &b);
 	}
 }
 
@@ -267,8 +279,7 @@ static void control_commands_bring_the_devices_answer(void **state)
 
 	(void)state;
 	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
-		dl_up(&l, v->workers, NULL);
-		nl_dev_up(&d, &l, v, 0);
+		one_up(&l, v, &d);
 		for (int i = 0; i < 100; i++) {
 			assert_int_equal(tvq_net_ctrl(d.net, VIRTIO_NET_CTRL_RX,
 						      VIRTIO_NET_CTRL_RX_PROMISC, &on, 1),
@@ -277,8 +288,7 @@ static void control_commands_bring_the_devices_answer(void **state)
 		}
 		assert_int_equal(tvq_net_ctrl(d.net, 0, 0, big, 4097), -EINVAL);
 		assert_int_equal(tvq_net_ctrl(d.net, 0, 0, big, 4096), -EIO);
-		nl_dev_down(&d);
-		dl_down(&l);
+		one_down(&l, &d);
 	}
 }
 
@@ -290,9 +300,7 @@ static void a_broken_device_ends_a_command_and_a_new_driver_repairs_it(void **st
 
 	(void)state;
 	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
-		dl_up(&l, v->workers, NULL);
-		nl_dev_up(&d, &l, v, 0);
-		nl_dev_up(&e, &l, v, 0);
+		two_up(&l, v, &d, &e);
 		tvq_os_host_log_level((enum tvq_log_level) - 1);
 		assert_int_equal(tvq_device_break(tvq_inproc_device(l.bus), d.id, "the test"), 0);
 		tvq_os_host_log_level(TVQ_LOG_ERR);
@@ -303,9 +311,7 @@ static void a_broken_device_ends_a_command_and_a_new_driver_repairs_it(void **st
 		nl_drive(&d, &l, d.id, NULL);
 		assert_int_equal(tvq_net_ctrl(d.net, 0, 0, &on, 1), 0);
 		nl_passes(&d, &e, 60, 1);
-		nl_dev_down(&d);
-		nl_dev_down(&e);
-		dl_down(&l);
+		two_down(&l, &d, &e);
 	}
 }
 

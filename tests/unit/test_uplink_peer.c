@@ -62,8 +62,7 @@ static void length_that_no_frame_has_ends_that_connection_with_one_line(void **s
 		ul_write_frame(fd, 1, 9, 5, 60);
 		ul_user_wait(w.a, 3);
 		ul_kept_is(&w.a->kept[2], 1, 9, 5, 60);
-		close(fd);
-		world_end(&w);
+		world_part(&w, fd);
 	}
 }
 
@@ -73,8 +72,7 @@ static void longest_and_shortest_frames_keep_the_connection(void **state)
 	int fd;
 
 	(void)state;
-	world_start(&w, true, 1500);
-	fd = ul_connect(w.path);
+	fd = world_dial(&w, 1500);
 	ul_write_frame(fd, 1, 9, 0, 65535 + 18);
 	ul_write_frame(fd, 1, 9, 1, 1515);
 	ul_write_frame(fd, 1, 9, 2, 14);
@@ -90,8 +88,7 @@ static void longest_and_shortest_frames_keep_the_connection(void **state)
 	ul_write_frame(fd, 1, 9, 4, 60);
 	ul_user_wait(w.a, 2);
 	assert_int_equal(uplink_info(&w).stats.drops[TVQ_DROP_HEADER], 1);
-	close(fd);
-	world_end(&w);
+	world_part(&w, fd);
 }
 
 static void half_a_frame_goes_with_its_peer(void **state)
@@ -158,10 +155,7 @@ static void peer_that_does_not_read_costs_its_own_frames_only(void **state)
 	int fd;
 
 	(void)state;
-	world_start(&w, true, 1500);
-	fd = ul_connect(w.path);
-	ul_write_frame(fd, 1, 9, 0, 60); /* user 9 is there */
-	ul_user_wait(w.a, 1);
+	fd = world_greet(&w, 1500);
 	sent = fill_peer(&w, 0);
 	pass_many(w.a, w.b, 320, 1514);
 	info = uplink_info(&w);
@@ -179,8 +173,7 @@ static void peer_that_does_not_read_costs_its_own_frames_only(void **state)
 	send_batch(w.a, 9, sent, 1, 1514);
 	read_next(&w, fd, &next, sent + 1);
 	assert_int_equal(next, sent + 1);
-	close(fd);
-	world_end(&w);
+	world_part(&w, fd);
 }
 
 static void peer_that_does_not_read_can_go(void **state)
@@ -189,10 +182,7 @@ static void peer_that_does_not_read_can_go(void **state)
 	int fd;
 
 	(void)state;
-	world_start(&w, true, 1500);
-	fd = ul_connect(w.path);
-	ul_write_frame(fd, 1, 9, 0, 60);
-	ul_user_wait(w.a, 1);
+	fd = world_greet(&w, 1500);
 	fill_peer(&w, 0);
 	close(fd);
 	ul_until(&w.lab, tvq_uplink_state(w.up) == TVQ_UPLINK_LISTENING);
@@ -265,10 +255,7 @@ static void next_peer_waits_until_the_first_has_gone(void **state)
 	char byte;
 
 	(void)state;
-	world_start(&w, true, 1500);
-	first = ul_connect(w.path);
-	ul_write_frame(first, 1, 9, 0, 60);
-	ul_user_wait(w.a, 1);
+	first = world_greet(&w, 1500);
 	second = ul_connect(w.path);
 	ul_write_frame(second, 1, 8, 1, 60);
 	ul_write_frame(first, 1, 9, 2, 60);
@@ -333,16 +320,6 @@ static void socket_that_somebody_else_put_there_stays(void **state)
 	world_end(&w);
 }
 
-static void refused(struct world *w, struct tvq_uplink_cfg cfg, const char *says)
-{
-	char why[TVQ_UPLINK_ERR_LEN] = "";
-	int err;
-
-	assert_null(ul_try(&w->lab, &cfg, &err, why));
-	if (!strstr(why, says))
-		fail_msg("'%s' does not say '%s'", why, says);
-}
-
 static void what_cannot_be_an_uplink_is_refused_with_a_sentence(void **state)
 {
 	char longer[300], file[100];
@@ -355,21 +332,21 @@ static void what_cannot_be_an_uplink_is_refused_with_a_sentence(void **state)
 	longer[108] = '\0';
 	snprintf(file, sizeof(file), "%s", ul_path());
 	fd = open(file, O_CREAT | O_RDWR, 0600);
-	refused(&w, (struct tvq_uplink_cfg){ 0 }, "either");
-	refused(&w, (struct tvq_uplink_cfg){ .tap = "x", .stream = "y" }, "either");
-	refused(&w, (struct tvq_uplink_cfg){ .stream = "" }, "1 to 107");
-	refused(&w, (struct tvq_uplink_cfg){ .stream = longer }, "has 108");
-	refused(&w, (struct tvq_uplink_cfg){ .stream = "y", .mtu = 67 }, "67");
-	refused(&w, (struct tvq_uplink_cfg){ .stream = "y", .mtu = 65522 }, "65522");
-	refused(&w, (struct tvq_uplink_cfg){ .stream = file, .listen = true }, "no socket");
-	refused(&w, (struct tvq_uplink_cfg){ .stream = w.path, .listen = true }, "in use");
-	refused(&w, (struct tvq_uplink_cfg){ .stream = "/nowhere/s", .listen = true },
-		"/nowhere/s");
-	refused(&w, (struct tvq_uplink_cfg){ .tap = "" }, "1 to 15");
-	refused(&w, (struct tvq_uplink_cfg){ .tap = "sixteen-letters-" }, "1 to 15");
-	refused(&w, (struct tvq_uplink_cfg){ .tap = "tap%d" }, "tap%d");
-	refused(&w, (struct tvq_uplink_cfg){ .tap = "a/b" }, "a/b");
-	refused(&w, (struct tvq_uplink_cfg){ .tap = ".." }, "..");
+	ul_refused(&w.lab, (struct tvq_uplink_cfg){ 0 }, "either");
+	ul_refused(&w.lab, (struct tvq_uplink_cfg){ .tap = "x", .stream = "y" }, "either");
+	ul_refused(&w.lab, (struct tvq_uplink_cfg){ .stream = "" }, "1 to 107");
+	ul_refused(&w.lab, (struct tvq_uplink_cfg){ .stream = longer }, "has 108");
+	ul_refused(&w.lab, (struct tvq_uplink_cfg){ .stream = "y", .mtu = 67 }, "67");
+	ul_refused(&w.lab, (struct tvq_uplink_cfg){ .stream = "y", .mtu = 65522 }, "65522");
+	ul_refused(&w.lab, (struct tvq_uplink_cfg){ .stream = file, .listen = true }, "no socket");
+	ul_refused(&w.lab, (struct tvq_uplink_cfg){ .stream = w.path, .listen = true }, "in use");
+	ul_refused(&w.lab, (struct tvq_uplink_cfg){ .stream = "/nowhere/s", .listen = true },
+		   "/nowhere/s");
+	ul_refused(&w.lab, (struct tvq_uplink_cfg){ .tap = "" }, "1 to 15");
+	ul_refused(&w.lab, (struct tvq_uplink_cfg){ .tap = "sixteen-letters-" }, "1 to 15");
+	ul_refused(&w.lab, (struct tvq_uplink_cfg){ .tap = "tap%d" }, "tap%d");
+	ul_refused(&w.lab, (struct tvq_uplink_cfg){ .tap = "a/b" }, "a/b");
+	ul_refused(&w.lab, (struct tvq_uplink_cfg){ .tap = ".." }, "..");
 	close(fd);
 	unlink(file);
 	world_end(&w);

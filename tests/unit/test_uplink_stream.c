@@ -75,6 +75,14 @@ static void frames_cross_where_control_and_worker_are_one_executor(void **state)
 
 /* ---- framing ---- */
 
+/* The frame with this number, from user 9 to a, as in a stream; returns its bytes there. */
+static size_t stream_frame(uint8_t *at, unsigned int number, uint32_t len)
+{
+	ul_put32(at, len);
+	ul_frame_fill(at + 4, 1, 9, number, len);
+	return 4 + len;
+}
+
 static void frames_are_found_wherever_the_stream_is_cut(void **state)
 {
 	static const uint32_t lens[] = { 14, 1514, 60, 9014, 15, 64 };
@@ -84,13 +92,9 @@ static void frames_are_found_wherever_the_stream_is_cut(void **state)
 	int fd;
 
 	(void)state;
-	world_start(&w, true, 9000);
-	fd = ul_connect(w.path);
-	for (unsigned int i = 0; i < 6; i++) {
-		ul_put32(all + total, lens[i]);
-		ul_frame_fill(all + total + 4, 1, 9, i, lens[i]);
-		total += 4 + lens[i];
-	}
+	fd = world_dial(&w, 9000);
+	for (unsigned int i = 0; i < 6; i++)
+		total += stream_frame(all + total, i, lens[i]);
 	/* Pieces of 1, 2, 3 ... bytes, each of which is read on its own. */
 	for (size_t at = 0, piece = 1; at < total; at += piece, piece++) {
 		if (piece > total - at)
@@ -102,8 +106,7 @@ static void frames_are_found_wherever_the_stream_is_cut(void **state)
 	for (unsigned int i = 0; i < 6; i++)
 		ul_kept_is(&w.a->kept[i], 1, 9, i, lens[i]);
 	free(all);
-	close(fd);
-	world_end(&w);
+	world_part(&w, fd);
 }
 
 /* Many buffers full of frames, in pieces that are cut anywhere, so that the buffer's end cuts them,
@@ -117,22 +120,17 @@ static void thousands_of_frames_at_once_all_arrive(void **state)
 	int fd;
 
 	(void)state;
-	world_start(&w, true, 9000);
-	fd = ul_connect(w.path);
-	for (unsigned int i = 0; i < n; i++) {
-		ul_put32(all + len, nth_len(i, 9014));
-		ul_frame_fill(all + len + 4, 1, 9, i, nth_len(i, 9014));
-		len += 4 + nth_len(i, 9014);
-	}
+	fd = world_dial(&w, 9000);
+	for (unsigned int i = 0; i < n; i++)
+		len += stream_frame(all + len, i, nth_len(i, 9014));
 	for (size_t at = 0; at < len; at += piece)
 		ul_write(fd, all + at, len - at < piece ? len - at : piece);
 	ul_user_wait(w.a, n);
 	for (unsigned int i = 0; i < n; i++)
 		ul_kept_is(&w.a->kept[i], 1, 9, i, nth_len(i, 9014));
 	assert_int_equal(uplink_info(&w).stats.tx_packets, n);
-	close(fd);
 	free(all);
-	world_end(&w);
+	world_part(&w, fd);
 }
 
 /* 18 of the longest frames are 130 KB more than the buffer. */
@@ -145,9 +143,7 @@ static void batch_larger_than_the_buffer_goes_to_a_peer_that_takes_it(void **sta
 	int fd;
 
 	(void)state;
-	world_start(&w, true, TVQ_MTU_MAX);
-	fd = ul_connect(w.path);
-	ul_until(&w.lab, is_up(w.up));
+	fd = world_meet(&w, TVQ_MTU_MAX);
 	ul_frame_fill(data, 9, 1, 0, TVQ_MTU_MAX + 14);
 	for (unsigned int i = 0; i < 18; i++)
 		f[i] = ul_frame(&seg, data, TVQ_MTU_MAX + 14);
@@ -157,9 +153,8 @@ static void batch_larger_than_the_buffer_goes_to_a_peer_that_takes_it(void **sta
 		assert_int_equal(ul_read_frame(&w.lab, fd, w.data), TVQ_MTU_MAX + 14);
 		assert_memory_equal(w.data, data, TVQ_MTU_MAX + 14);
 	}
-	close(fd);
 	free(data);
-	world_end(&w);
+	world_part(&w, fd);
 }
 
 /* ---- what its sender left to the device ---- */
@@ -191,20 +186,45 @@ static uint32_t checked_segment(struct world *w, int fd, uint32_t offset)
 	return payload;
 }
 
-static void checksums_and_segments_are_made_for_a_peer_that_makes_none(void **state)
+/* Of a, with 60000 bytes of payload to be cut into segments; version: IP's, and its header's length. */
+static void send_large(struct world *w, uint16_t gso_size, uint8_t version)
 {
 	uint8_t *data = malloc(UL_LONGEST);
-	struct tvq_frame f;
 	struct tvq_seg seg;
+	struct tvq_frame f = ul_gso_frame(&seg, data, 60000, gso_size);
+
+	data[14] = version;
+	ul_user_send(w->a, &f, 1);
+	free(data);
+}
+
+/* Of a, with so much payload, whose checksum alone is to be made. */
+static void send_unsummed(struct world *w, uint32_t payload)
+{
+	uint8_t *data = malloc(UL_LONGEST);
+	struct tvq_seg seg;
+	struct tvq_frame f = ul_gso_frame(&seg, data, payload, 0);
+	uint32_t sum;
+
+	f.gso_type = 0;
+	f.csum_start = 22;
+	/* Nobody makes IP's own: it is the sender's. */
+	memcpy(data + 24, (uint8_t[]){ 0, 0 }, 2);
+	sum = 0xffff ^ ones_sum(data + 14, 20, 0);
+	data[24] = (uint8_t)(sum >> 8);
+	data[25] = (uint8_t)sum;
+	ul_user_send(w->a, &f, 1);
+	free(data);
+}
+
+static void checksums_and_segments_are_made_for_a_peer_that_makes_none(void **state)
+{
 	struct world w;
 	int fd;
 
 	(void)state;
-	world_start(&w, true, 1500);
-	fd = ul_connect(w.path);
-	ul_until(&w.lab, is_up(w.up));
-	f = ul_gso_frame(&seg, data, 60000, 1448);
-	ul_user_send(w.a, &f, 1);
+	fd = world_meet(&w, 1500);
+	send_large(&w, 1448, 0x45);
 	for (uint32_t at = 0; at < 60000;) {
 		uint32_t n = checked_segment(&w, fd, at);
 
@@ -213,52 +233,28 @@ static void checksums_and_segments_are_made_for_a_peer_that_makes_none(void **st
 	}
 	/* One frame, as it left its sender. */
 	assert_int_equal(uplink_info(&w).stats.rx_packets, 1);
-	/* A checksum only. */
-	f = ul_gso_frame(&seg, data, 999, 0);
-	f.gso_type = 0;
-	memcpy(data + 24, (uint8_t[]){ 0, 0 }, 2);
-	f.csum_start = 22;
-	{
-		/* Nobody makes IP's own: it is the sender's. */
-		uint32_t sum = 0xffff ^ ones_sum(data + 14, 20, 0);
-
-		data[24] = (uint8_t)(sum >> 8);
-		data[25] = (uint8_t)sum;
-	}
-	ul_user_send(w.a, &f, 1);
+	send_unsummed(&w, 999);
 	assert_int_equal(checked_segment(&w, fd, 0), 999);
-	close(fd);
-	free(data);
-	world_end(&w);
+	world_part(&w, fd);
 }
 
 static void segments_that_lie_or_do_not_fit_are_dropped_whole(void **state)
 {
-	uint8_t *data = malloc(UL_LONGEST);
-	struct tvq_frame f;
-	struct tvq_seg seg;
 	struct world w;
 	int fd;
 
 	(void)state;
-	world_start(&w, true, 1500);
-	fd = ul_connect(w.path);
-	ul_until(&w.lab, is_up(w.up));
+	fd = world_meet(&w, 1500);
 	/* 60000 segments of one byte. */
-	f = ul_gso_frame(&seg, data, 60000, 1);
-	ul_user_send(w.a, &f, 1);
+	send_large(&w, 1, 0x45);
 	assert_int_equal(uplink_info(&w).stats.drops[TVQ_DROP_UPLINK], 1);
 	/* No IP there. */
-	f = ul_gso_frame(&seg, data, 60000, 1448);
-	data[14] = 0x65;
-	ul_user_send(w.a, &f, 1);
+	send_large(&w, 1448, 0x65);
 	assert_int_equal(uplink_info(&w).stats.drops[TVQ_DROP_OFFLOAD], 1);
 	assert_int_equal(uplink_info(&w).stats.rx_packets, 0);
 	send_batch(w.a, 9, 3, 1, 1514);
 	assert_int_equal(ul_read_frame(&w.lab, fd, w.data), nth_len(3, 1514));
-	close(fd);
-	free(data);
-	world_end(&w);
+	world_part(&w, fd);
 }
 
 /* ---- what the switch's rules make of it ---- */
@@ -300,9 +296,8 @@ static void tags_pass_a_stream_in_both_directions(void **state)
 	send_batch(v, 9, 0, 1, 1514);
 	assert_int_equal(ul_read_frame(&w.lab, fd, w.data), nth_len(0, 1514) + 4);
 	assert_memory_equal(w.data + 12, tag, sizeof(tag));
-	close(fd);
 	ul_user_free(v);
-	world_end(&w);
+	world_part(&w, fd);
 }
 
 static int set_rules(struct tvq_port *port, void *ctx)
@@ -347,9 +342,7 @@ static void tag_that_appears_under_our_hands_does_not_come_out_of_a_stream(void 
 	int fd;
 
 	(void)state;
-	world_start(&w, true, 1500);
-	fd = ul_connect(w.path);
-	ul_until(&w.lab, is_up(w.up));
+	fd = world_meet(&w, 1500);
 	for (unsigned int pieces = 1; pieces < 3; pieces++) {
 		struct tvq_seg seg[2];
 		struct tvq_frame f;
@@ -358,18 +351,14 @@ static void tag_that_appears_under_our_hands_does_not_come_out_of_a_stream(void 
 		ul_frame_fill(data, 9, 1, 1, sizeof(data));
 		f = ul_frame(seg, data, sizeof(data));
 		memcpy(data + 12, (const uint8_t[]){ 0x81, 0, 0, 7 }, 4);
-		if (pieces == 2) {
-			seg[0].len = 1;
-			seg[1] = (struct tvq_seg){ data + 13, sizeof(data) - 13 };
-			f.n_seg = 2;
-		}
+		if (pieces == 2)
+			ul_frame_cut(&f, seg, 1);
 		ul_user_send(w.a, &f, 1);
 		assert_int_equal(ul_read_frame(&w.lab, fd, w.data), sizeof(data));
 		data[12] = 0;
 		assert_memory_equal(w.data, data, sizeof(data));
 	}
-	close(fd);
-	world_end(&w);
+	world_part(&w, fd);
 }
 
 struct change {
@@ -399,9 +388,7 @@ static void frames_wait_while_the_link_is_down(void **state)
 	int fd;
 
 	(void)state;
-	world_start(&w, true, 1500);
-	fd = ul_connect(w.path);
-	ul_until(&w.lab, is_up(w.up));
+	fd = world_meet(&w, 1500);
 	c.port = tvq_uplink_port(w.up);
 	ul_call(&w.lab, set_link, &c);
 	for (unsigned int i = 0; i < 100; i++)
@@ -411,8 +398,7 @@ static void frames_wait_while_the_link_is_down(void **state)
 	c.link = true;
 	ul_call(&w.lab, set_link, &c);
 	ul_user_wait(w.a, 100);
-	close(fd);
-	world_end(&w);
+	world_part(&w, fd);
 }
 
 static void rate_makes_the_peer_wait_and_loses_nothing(void **state)
@@ -422,9 +408,7 @@ static void rate_makes_the_peer_wait_and_loses_nothing(void **state)
 	int fd;
 
 	(void)state;
-	world_start(&w, true, 1500);
-	fd = ul_connect(w.path);
-	ul_until(&w.lab, is_up(w.up));
+	fd = world_meet(&w, 1500);
 	c.port = tvq_uplink_port(w.up);
 	ul_call(&w.lab, set_rate, &c);
 	for (unsigned int i = 0; i < 100; i++)
@@ -438,8 +422,7 @@ static void rate_makes_the_peer_wait_and_loses_nothing(void **state)
 	ul_user_wait(w.a, 100);
 	for (unsigned int i = 0; i < 100; i++)
 		ul_kept_is(&w.a->kept[i], 1, 9, i, 60);
-	close(fd);
-	world_end(&w);
+	world_part(&w, fd);
 }
 
 /* ---- idle ---- */
@@ -450,15 +433,11 @@ static void uplink_where_nothing_happens_does_not_run(void **state)
 	int fd;
 
 	(void)state;
-	world_start(&w, true, 1500);
-	fd = ul_connect(w.path);
-	ul_write_frame(fd, 1, 9, 0, 60);
-	ul_user_wait(w.a, 1);
+	fd = world_greet(&w, 1500);
 	send_batch(w.a, 9, 0, 1, 1514);
 	assert_int_equal(ul_read_frame(&w.lab, fd, w.data), nth_len(0, 1514));
 	assert_true(stops_running());
-	close(fd);
-	world_end(&w);
+	world_part(&w, fd);
 }
 
 int main(void)

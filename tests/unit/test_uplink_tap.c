@@ -6,6 +6,7 @@
 #include "uplink_lab.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
@@ -185,6 +186,7 @@ static void end_there(void)
 	close(there_fd);
 	kill(there, SIGKILL);
 	waitpid(there, &status, 0);
+	there = -1;
 }
 
 static void move_there(const char *name)
@@ -381,17 +383,6 @@ static void device_that_was_there_stays_and_one_that_was_not_goes(void **state)
 	ul_end(&lab);
 }
 
-static void refused(struct ul_lab *lab, const char *name, const char *says)
-{
-	struct tvq_uplink_cfg cfg = { .tap = name };
-	char why[TVQ_UPLINK_ERR_LEN] = "";
-	int err;
-
-	assert_null(ul_try(lab, &cfg, &err, why));
-	if (!strstr(why, says))
-		fail_msg("'%s' does not say '%s'", why, says);
-}
-
 static void device_that_cannot_be_used_is_refused_with_a_sentence(void **state)
 {
 	struct ul_lab lab;
@@ -399,12 +390,12 @@ static void device_that_cannot_be_used_is_refused_with_a_sentence(void **state)
 
 	(void)state;
 	ul_start(&lab, false);
-	refused(&lab, "lo", "no tap device");
+	ul_refused(&lab, (struct tvq_uplink_cfg){ .tap = "lo" }, "no tap device");
 	fd = tap_attach(HERE, IFF_TAP | IFF_NO_PI);
-	refused(&lab, HERE, "another program");
+	ul_refused(&lab, (struct tvq_uplink_cfg){ .tap = HERE }, "another program");
 	close(fd);
 	fd = tap_attach(HERE, IFF_TUN | IFF_NO_PI);
-	refused(&lab, HERE, "no tap device");
+	ul_refused(&lab, (struct tvq_uplink_cfg){ .tap = HERE }, "no tap device");
 	close(fd);
 	/* And nothing is left of it. */
 	ul_uplink_free(&lab, tap(&lab, HERE, 0));
@@ -413,15 +404,44 @@ static void device_that_cannot_be_used_is_refused_with_a_sentence(void **state)
 
 /* ---- frames of a single kernel ---- */
 
-/* A packet socket at the device: what the kernel sends by it, and gets. */
-static int packet_socket(const char *name, uint16_t ethertype)
+/* A user on a switch, and this kernel by a tap device. */
+struct kernel {
+	struct ul_lab lab;
+	struct ul_user *user;
+	struct tvq_uplink *up;
+};
+
+static void kernel_start(struct kernel *k)
+{
+	ul_start(&k->lab, false);
+	k->user = ul_user(&k->lab, 1, 1500, NULL);
+	k->up = tap(&k->lab, HERE, 0);
+}
+
+static void kernel_end(struct kernel *k)
+{
+	ul_uplink_free(&k->lab, k->up);
+	ul_user_free(k->user);
+	ul_end(&k->lab);
+}
+
+/* The device gets an address and goes up. */
+static void kernel_up(void)
+{
+	assert_int_equal(configure(HERE, "10.99.0.1", 1500), 0);
+}
+
+/* A packet socket at the device, which goes up: what the kernel sends by it, and gets. */
+static int packet_socket(uint16_t ethertype)
 {
 	struct sockaddr_ll at = { .sll_family = AF_PACKET,
 				  .sll_protocol = htons(ethertype),
-				  .sll_ifindex = (int)if_nametoindex(name) };
+				  .sll_ifindex = (int)if_nametoindex(HERE) };
 	struct timeval patience = { 20, 0 };
-	int fd = socket(AF_PACKET, SOCK_RAW, htons(ethertype));
+	int fd;
 
+	kernel_up();
+	fd = socket(AF_PACKET, SOCK_RAW, htons(ethertype));
 	assert_true(fd >= 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
@@ -465,19 +485,14 @@ static void frames_in_however_many_pieces_are_written_whole(void **state)
 {
 	static const unsigned int pieces[] = { 1, 2, 62, 63, 64, 65, 256, 1000 };
 	uint8_t *want = malloc(UL_LONGEST), *got = malloc(UL_LONGEST);
-	struct tvq_uplink *u;
-	struct ul_user *user;
-	struct ul_lab lab;
+	struct kernel k;
 	int fd;
 
 	(void)state;
-	ul_start(&lab, false);
-	user = ul_user(&lab, 1, 1500, NULL);
-	u = tap(&lab, HERE, 0);
-	assert_int_equal(configure(HERE, "10.99.0.1", 1500), 0);
-	fd = packet_socket(HERE, 0x88b5);
+	kernel_start(&k);
+	fd = packet_socket(0x88b5);
 	for (unsigned int i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
-		send_pieces(user, i, 1514, pieces[i]);
+		send_pieces(k.user, i, 1514, pieces[i]);
 		assert_int_equal(recv(fd, got, UL_LONGEST, 0), 1514);
 		ul_frame_fill(want, 0xff, 1, i, 1514);
 		memset(want, 0xff, 6);
@@ -486,12 +501,10 @@ static void frames_in_however_many_pieces_are_written_whole(void **state)
 	/* And the other way, among what the kernel itself has to say. */
 	ul_frame_fill(want, 1, 9, 77, 1000);
 	assert_int_equal(send(fd, want, 1000, 0), 1000);
-	ul_until(&lab, (ul_call(&lab, look_for_1000, user), found));
+	ul_until(&k.lab, (ul_call(&k.lab, look_for_1000, k.user), found));
 	assert_memory_equal(found->data, want, 1000);
 	close(fd);
-	ul_uplink_free(&lab, u);
-	ul_user_free(user);
-	ul_end(&lab);
+	kernel_end(&k);
 	free(want);
 	free(got);
 }
@@ -499,18 +512,13 @@ static void frames_in_however_many_pieces_are_written_whole(void **state)
 /* The EtherType is the sender's memory: it may become a tag's when nobody looks at it any more. */
 static void tag_that_appears_in_a_sender_s_memory_is_not_written(void **state)
 {
-	struct tvq_uplink *u;
-	struct ul_user *user;
-	struct ul_lab lab;
+	struct kernel k;
 	int fd;
 
 	(void)state;
-	ul_start(&lab, false);
-	user = ul_user(&lab, 1, 1500, NULL);
-	u = tap(&lab, HERE, 0);
-	assert_int_equal(configure(HERE, "10.99.0.1", 1500), 0);
+	kernel_start(&k);
 	/* A frame of EtherType 0 is one of 802.3; were there a tag it would come to the other one. */
-	fd = packet_socket(HERE, 3 /* ETH_P_ALL */);
+	fd = packet_socket(3 /* ETH_P_ALL */);
 	for (unsigned int first = 0; first < 4; first++) {
 		uint8_t data[64], got[UL_LONGEST / 4];
 		struct tvq_seg seg[2];
@@ -521,12 +529,9 @@ static void tag_that_appears_in_a_sender_s_memory_is_not_written(void **state)
 		memset(data, 0xff, 6);
 		f = ul_frame(seg, data, sizeof(data));
 		memcpy(data + 12, (const uint8_t[]){ 0x81, 0, 0, 7 }, 4);
-		if (first) {
-			seg[0].len = first;
-			seg[1] = (struct tvq_seg){ data + 12 + first, sizeof(data) - 12 - first };
-			f.n_seg = 2;
-		}
-		ul_user_send(user, &f, 1);
+		if (first)
+			ul_frame_cut(&f, seg, first);
+		ul_user_send(k.user, &f, 1);
 		do {
 			/* Among what the kernel itself has to say. */
 			n = recv(fd, got, sizeof(got), 0);
@@ -537,35 +542,28 @@ static void tag_that_appears_in_a_sender_s_memory_is_not_written(void **state)
 		assert_memory_equal(got, data, sizeof(data));
 	}
 	close(fd);
-	ul_uplink_free(&lab, u);
-	ul_user_free(user);
-	ul_end(&lab);
+	kernel_end(&k);
 }
 
 static void offloads_are_told_to_the_kernel_as_they_are(void **state)
 {
 	uint8_t *data = malloc(UL_LONGEST), *got = malloc(UL_LONGEST);
 	struct virtio_net_hdr h;
-	struct tvq_uplink *u;
-	struct ul_user *user;
 	struct tvq_frame f;
 	struct tvq_seg seg;
-	struct ul_lab lab;
+	struct kernel k;
 	int fd, one = 1;
 
 	(void)state;
-	ul_start(&lab, false);
-	user = ul_user(&lab, 1, 1500, NULL);
-	u = tap(&lab, HERE, 0);
-	assert_int_equal(configure(HERE, "10.99.0.1", 1500), 0);
-	fd = packet_socket(HERE, 0x0800);
+	kernel_start(&k);
+	fd = packet_socket(0x0800);
 	assert_int_equal(setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one)), 0);
 	for (unsigned int gso = 0; gso < 2; gso++) {
 		uint32_t len = gso ? 60000 : 1000;
 
 		f = ul_gso_frame(&seg, data, len, 1448);
 		f.gso_type = gso ? VIRTIO_NET_HDR_GSO_TCPV4 | VIRTIO_NET_HDR_GSO_ECN : 0;
-		ul_user_send(user, &f, 1);
+		ul_user_send(k.user, &f, 1);
 		assert_int_equal(recv(fd, got, UL_LONGEST, 0), sizeof(h) + 54 + len);
 		memcpy(&h, got, sizeof(h));
 		assert_int_equal(h.flags, VIRTIO_NET_HDR_F_NEEDS_CSUM);
@@ -576,75 +574,88 @@ static void offloads_are_told_to_the_kernel_as_they_are(void **state)
 		assert_memory_equal(got + sizeof(h), data, 54 + len);
 	}
 	close(fd);
-	ul_uplink_free(&lab, u);
-	ul_user_free(user);
-	ul_end(&lab);
+	kernel_end(&k);
 	free(data);
 	free(got);
 }
 
 static void device_that_is_down_takes_nothing_and_holds_up_nobody(void **state)
 {
-	struct tvq_uplink *u;
-	struct ul_user *user;
-	struct ul_lab lab;
+	struct kernel k;
 
 	(void)state;
-	ul_start(&lab, false);
-	user = ul_user(&lab, 1, 1500, NULL);
-	u = tap(&lab, HERE, 0);
+	kernel_start(&k);
 	for (unsigned int i = 0; i < 10; i++)
-		send_pieces(user, i, 1514, 1);
-	assert_int_equal(ul_info(&lab, tvq_uplink_port(u)).stats.drops[TVQ_DROP_UPLINK], 10);
-	assert_int_equal(configure(HERE, "10.99.0.1", 1500), 0);
-	send_pieces(user, 0, 1514, 1);
-	assert_int_equal(ul_info(&lab, tvq_uplink_port(u)).stats.rx_packets, 1);
-	ul_uplink_free(&lab, u);
-	ul_user_free(user);
-	ul_end(&lab);
+		send_pieces(k.user, i, 1514, 1);
+	assert_int_equal(ul_info(&k.lab, tvq_uplink_port(k.up)).stats.drops[TVQ_DROP_UPLINK], 10);
+	kernel_up();
+	send_pieces(k.user, 0, 1514, 1);
+	assert_int_equal(ul_info(&k.lab, tvq_uplink_port(k.up)).stats.rx_packets, 1);
+	kernel_end(&k);
 }
 
 static void deleted_device_is_waited_for_and_not_made_again(void **state)
 {
-	struct tvq_uplink *u;
-	struct ul_user *user;
-	struct ul_lab lab;
+	struct kernel k;
 
 	(void)state;
-	ul_start(&lab, false);
-	user = ul_user(&lab, 1, 1500, NULL);
-	u = tap(&lab, HERE, 0);
+	kernel_start(&k);
 	assert_int_equal(system("ip link del " HERE), 0);
-	ul_until(&lab, tvq_uplink_state(u) == TVQ_UPLINK_CONNECTING);
-	send_pieces(user, 0, 1514, 1);
-	assert_int_equal(ul_info(&lab, tvq_uplink_port(u)).stats.drops[TVQ_DROP_UPLINK], 1);
+	ul_until(&k.lab, tvq_uplink_state(k.up) == TVQ_UPLINK_CONNECTING);
+	send_pieces(k.user, 0, 1514, 1);
+	assert_int_equal(ul_info(&k.lab, tvq_uplink_port(k.up)).stats.drops[TVQ_DROP_UPLINK], 1);
 	for (unsigned int i = 0; i < 300; i++)
-		ul_turn(&lab);
+		ul_turn(&k.lab);
 	assert_int_equal(if_nametoindex(HERE), 0);
 	tap_make(HERE, IFF_TAP | IFF_NO_PI);
-	ul_until(&lab, tvq_uplink_state(u) == TVQ_UPLINK_UP);
-	assert_int_equal(configure(HERE, "10.99.0.1", 1500), 0);
-	send_pieces(user, 0, 1514, 1);
-	assert_int_equal(ul_info(&lab, tvq_uplink_port(u)).stats.rx_packets, 1);
-	ul_uplink_free(&lab, u);
+	ul_until(&k.lab, tvq_uplink_state(k.up) == TVQ_UPLINK_UP);
+	kernel_up();
+	send_pieces(k.user, 0, 1514, 1);
+	assert_int_equal(ul_info(&k.lab, tvq_uplink_port(k.up)).stats.rx_packets, 1);
+	kernel_end(&k);
 	tap_delete(HERE);
-	ul_user_free(user);
-	ul_end(&lab);
+}
+
+/*
+ * What a failed test leaves is in nobody's way: its uplinks live on as far as they will, but with
+ * /dev/null for the tap devices, which go with their last descriptor. One that was made to stay goes
+ * by its name.
+ */
+static int clear_up(void **state)
+{
+	int null = open("/dev/null", O_RDWR);
+	DIR *dir = opendir("/proc/self/fd");
+	const struct dirent *e;
+
+	(void)state;
+	while ((e = readdir(dir))) {
+		char to[100] = "";
+
+		if (readlinkat(dirfd(dir), e->d_name, to, sizeof(to) - 1) > 0 &&
+		    !strcmp(to, "/dev/net/tun"))
+			dup2(null, atoi(e->d_name));
+	}
+	closedir(dir);
+	close(null);
+	if (there > 0)
+		end_there();
+	return if_nametoindex(HERE) ? system("ip link del " HERE) : 0;
 }
 
 int main(void)
 {
+#define TEST(test) cmocka_unit_test_teardown(test, clear_up)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(kernels_talk_tcp_through_the_switch_with_offloads),
-		cmocka_unit_test(kernels_talk_tcp_with_a_large_mtu),
-		cmocka_unit_test(kernels_talk_tcp_through_a_stream_without_offloads),
-		cmocka_unit_test(device_that_was_there_stays_and_one_that_was_not_goes),
-		cmocka_unit_test(device_that_cannot_be_used_is_refused_with_a_sentence),
-		cmocka_unit_test(frames_in_however_many_pieces_are_written_whole),
-		cmocka_unit_test(tag_that_appears_in_a_sender_s_memory_is_not_written),
-		cmocka_unit_test(offloads_are_told_to_the_kernel_as_they_are),
-		cmocka_unit_test(device_that_is_down_takes_nothing_and_holds_up_nobody),
-		cmocka_unit_test(deleted_device_is_waited_for_and_not_made_again),
+		TEST(kernels_talk_tcp_through_the_switch_with_offloads),
+		TEST(kernels_talk_tcp_with_a_large_mtu),
+		TEST(kernels_talk_tcp_through_a_stream_without_offloads),
+		TEST(device_that_was_there_stays_and_one_that_was_not_goes),
+		TEST(device_that_cannot_be_used_is_refused_with_a_sentence),
+		TEST(frames_in_however_many_pieces_are_written_whole),
+		TEST(tag_that_appears_in_a_sender_s_memory_is_not_written),
+		TEST(offloads_are_told_to_the_kernel_as_they_are),
+		TEST(device_that_is_down_takes_nothing_and_holds_up_nobody),
+		TEST(deleted_device_is_waited_for_and_not_made_again),
 	};
 
 	/* Before the first thread, so that all of them are in it. */

@@ -300,6 +300,14 @@ static inline struct tvq_frame ul_frame(struct tvq_seg *seg, uint8_t *data, uint
 	return f;
 }
 
+/* Cuts a frame of one piece in two, at so many bytes behind its addresses. seg: its two pieces. */
+static inline void ul_frame_cut(struct tvq_frame *f, struct tvq_seg *seg, uint32_t at)
+{
+	seg[1] = (struct tvq_seg){ (uint8_t *)seg[0].va + at, seg[0].len - at };
+	seg[0].len = at;
+	f->n_seg = 2;
+}
+
 /* A TCP segment over IPv4, of user 1 to 9, whose checksum and segmentation are left to the device. */
 static inline struct tvq_frame ul_gso_frame(struct tvq_seg *seg, uint8_t *data, uint32_t payload,
 					    uint16_t gso_size)
@@ -391,6 +399,17 @@ static inline struct tvq_uplink *ul_uplink(struct ul_lab *lab, const struct tvq_
 	if (!u)
 		fail_msg("%s", why);
 	return u;
+}
+
+/* It cannot be, and the sentence says this. */
+static inline void ul_refused(struct ul_lab *lab, struct tvq_uplink_cfg cfg, const char *says)
+{
+	char why[TVQ_UPLINK_ERR_LEN] = "";
+	int err;
+
+	assert_null(ul_try(lab, &cfg, &err, why));
+	if (!strstr(why, says))
+		fail_msg("'%s' does not say '%s'", why, says);
 }
 
 static inline void ul_uplink_free(struct ul_lab *lab, struct tvq_uplink *u)

@@ -82,6 +82,39 @@ static inline void world_end(struct world *w)
 	assert_int_equal(access(w->path, F_OK), -1);
 }
 
+/* A world whose uplink listens, and the peer's end of its stream: nobody may have accepted it yet. */
+static inline int world_dial(struct world *w, uint16_t mtu)
+{
+	world_start(w, true, mtu);
+	return ul_connect(w->path);
+}
+
+/* The same where the uplink is up. */
+static inline int world_meet(struct world *w, uint16_t mtu)
+{
+	int fd = world_dial(w, mtu);
+
+	ul_until(&w->lab, is_up(w->up));
+	return fd;
+}
+
+/* The same where the peer has made itself known: a frame of its user 9 has come to a. */
+static inline int world_greet(struct world *w, uint16_t mtu)
+{
+	int fd = world_dial(w, mtu);
+
+	ul_write_frame(fd, 1, 9, 0, 60);
+	ul_user_wait(w->a, 1);
+	return fd;
+}
+
+/* The peer goes, then all of it. */
+static inline void world_part(struct world *w, int fd)
+{
+	close(fd);
+	world_end(w);
+}
+
 static inline struct tvq_port_info uplink_info(struct world *w)
 {
 	return ul_info(&w->lab, tvq_uplink_port(w->up));
