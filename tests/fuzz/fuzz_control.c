@@ -28,7 +28,7 @@
 
 #define CLIENTS	  2
 #define FILES	  "/tmp/tvq-fuzz/" /* an image, "img", is there */
-#define MAX_INPUT 65536
+#define INPUT_MAX 65536
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -245,11 +245,11 @@ static bool only_our_files(const char *s)
 
 static bool harmless(const uint8_t *data, size_t size)
 {
-	static char text[CLIENTS][MAX_INPUT + 1];
+	static char text[CLIENTS][INPUT_MAX + 1];
 	size_t n[CLIENTS] = { 0 };
 	struct chunk c;
 
-	if (size > MAX_INPUT)
+	if (size > INPUT_MAX)
 		return false;
 	while (next_chunk(&data, &size, &c)) {
 		for (size_t i = 0; i < c.n; i++) {
