@@ -28,6 +28,7 @@
 #define BIT(n)	     (1ull << (n))
 #define F_MQ	     BIT(12)
 #define F_WCE	     BIT(11)
+#define F_CTRL_VQ    BIT(17) /* of a network device */
 #define F_FLUSH	     BIT(9)
 #define F_V1	     BIT(32)
 #define F_PLATFORM   BIT(33)
@@ -441,7 +442,7 @@ static int m_run(struct m_call *c)
 	case TVQ_COMMAND_avail_res_get:
 		return 8;
 	case TVQ_COMMAND_type_get:
-		return tvq_get32(c->out) == 2 ? 20 : ERR;
+		return tvq_get32(c->out) == 1 || tvq_get32(c->out) == 2 ? 20 : ERR;
 	case TVQ_COMMAND_feat_device_get:
 		tvq_put64(c->in, d->offered);
 		c->in_known = true;
@@ -532,6 +533,10 @@ static uint32_t make_out(struct input *in, const struct tvq_command *def, uint8_
 		tvq_put32(out, take(in) & 15 ? 2 : 1);
 		tvq_put32(out + 4, take(in) == 255);
 		tvq_put64(out + 8, pick_features(in));
+		/* A network device with a control queue, as it is by default, has more queues than
+		 * there are: the model has block devices only. */
+		if (tvq_get32(out) == 1 && tvq_get64(out + 8))
+			tvq_put64(out + 8, tvq_get64(out + 8) | F_CTRL_VQ);
 		len = 16;
 		if (take(in) & 1) {
 			tvq_put16(out + 16 + 34, take(in) & 3);
