@@ -230,6 +230,9 @@ ulimit -Sn "$(ulimit -Hn)"
 fuzz_seconds=60 guests=--all
 [ "$level" != long ] || fuzz_seconds=600 guests=--long
 mapfile -t unit_tests < <(sources 'tests/unit/test_*.c')
+# What waits for long is not for daily work.
+[ "$level" != quick ] ||
+	mapfile -t unit_tests < <(sources 'tests/unit/test_*.c' | grep -vxFf tests/unit/slow)
 mapfile -t threaded_tests < <(grep -v '^#' tests/unit/threaded)
 
 mkdir -p "$logs" || exit 1
