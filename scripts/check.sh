@@ -9,9 +9,9 @@
 #   long    the same with long fuzzing and repeated guests
 #
 # Everything that is needed is installed first. Each test's output goes to a file in build/check/;
-# of one that fails, the end is shown; of one that is skipped, the reason. What cannot be built or
-# started has failed, and so has what ended before all its tests did. The last line counts all
-# tests: N passed, N failed, N skipped.
+# of one that fails, the end is shown, and what failed is told once more behind everything else; of
+# one that is skipped, the reason. What cannot be built or started has failed, and so has what ended
+# before all its tests did. The last line counts all tests: N passed, N failed, N skipped.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -24,7 +24,7 @@ esac
 jobs=$(nproc)
 logs=$PWD/build/check
 passed=0 failed=0 skipped=0
-stage='' stage_at=0 times=''
+stage='' stage_at=0 times='' failures=''
 
 count() { passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3)); }
 
@@ -39,6 +39,7 @@ stage() {
 finish() {
 	trap '' INT TERM
 	stage
+	[ -z "$failures" ] || printf '== what failed\n%s' "$failures"
 	echo "took $SECONDS s: ${times:-nothing was run}"
 	echo "output of each test in build/check/"
 	echo "$passed passed, $failed failed, $skipped skipped"
@@ -48,8 +49,7 @@ finish() {
 
 # shellcheck disable=SC2317 # called by trap
 interrupted() {
-	count 0 1 0
-	echo "NOT OK   this run was interrupted in '$stage'"
+	failure "this run" "interrupted in '$stage'"
 	finish
 }
 trap interrupted INT TERM
@@ -62,10 +62,16 @@ show() {
 
 log_of() { echo "$logs/${1//[ \/]/_}.log"; }
 
-# failure NAME WHY: what could not even be run.
+# not_ok TEXT [DETAIL]: a failure's line, now and at the end of the run, there with the detail.
+not_ok() {
+	echo "NOT OK   $1"
+	failures+="NOT OK   $1"$'\n'${2:+$2$'\n'}
+}
+
+# failure NAME WHY [DETAIL]: what failed as a whole, or could not even be run.
 failure() {
 	count 0 1 0
-	echo "NOT OK   $1: $2"
+	not_ok "$1: $2" "${3-}"
 }
 
 # fact NAME COMMAND...: one test, judged by its exit status, which is passed on.
@@ -77,7 +83,7 @@ fact() {
 		count 1 0 0
 		echo "ok       $name ($((SECONDS - at)) s)"
 	else
-		failure "$name" "failed ($((SECONDS - at)) s)"
+		failure "$name" "failed ($((SECONDS - at)) s)" "$(tail -n 6 "$log")"
 		show "$name" "$log"
 		return 1
 	fi
@@ -126,6 +132,21 @@ tally() {
 	' "$1"
 }
 
+# What a program that prints TAP said of the first tests that failed: the beginning and the end.
+told() {
+	awk '
+		function tell(i) {
+			for (i = 1; i <= lines; i++)
+				if (i <= 4 || i > lines - 6)
+					print substr(line[i], 1, 300)
+			lines = 0
+		}
+		/^(not )?ok( |$)/ { tell(); in_failed = /^not/ && tolower($0) !~ /# skip/ && ++n <= 4 }
+		in_failed { line[++lines] = $0 }
+		END { tell() }
+	' "$1"
+}
+
 # tap NAME COMMAND...: a program that prints TAP; its tests are counted one by one. Those of its
 # plan that did not end have failed. One that dies, or runs no test, is a failure of its own.
 tap() {
@@ -144,7 +165,7 @@ tap() {
 	bad=$((bad + lost))
 	count "$ok" "$bad" "$skip"
 	why="$name: $ok passed, $bad failed, $skip skipped$why ($((SECONDS - at)) s)"
-	[ "$bad" = 0 ] && echo "ok       $why" || echo "NOT OK   $why"
+	if [ "$bad" = 0 ]; then echo "ok       $why"; else not_ok "$why" "$(told "$log")"; fi
 	[ -z "$reasons" ] || echo "$reasons"
 	[ "$bad" != 0 ] || return 0
 	grep -E '^not ok' "$log" | grep -vi '# skip' | head -n 20
