@@ -36,6 +36,10 @@ struct tvq_mgmt_cfg {
 	uint16_t max_queue_size; /* default 1024 (TQ-091: a power of two up to 32768) */
 	uint8_t max_depth;	 /* levels of managers below this one; default 1; 0xff: none */
 	uint8_t f_trnspt_vq, f_trnspt_vq_vdev; /* feature bit numbers; default 48, 49 */
+	/* The switch of another management device (tvq_device_switch()), which outlives this one and
+	 * has the same executors: network devices of both are ports of it. This one is then no network
+	 * device itself (-EINVAL). NULL: a switch of its own. */
+	struct tvq_switch *net_switch;
 };
 
 /* The owner interface: what only the process that runs the device may do. */

@@ -165,14 +165,27 @@ struct tvq_exec *tvq_switch_control(const struct tvq_switch *sw);
 struct tvq_switch_op {
 	void (*run)(struct tvq_switch_op *op);
 	void (*done)(struct tvq_switch_op *op);
-	struct tvq_switch *sw; /* set by tvq_switch_run() */
-	struct tvq_msg msg;    /* the switch's */
+	struct tvq_switch *sw; /* these two: set by tvq_switch_run() */
+	struct tvq_switch_user *user;
+	struct tvq_msg msg; /* the switch's */
 };
 void tvq_switch_run(struct tvq_switch *sw, struct tvq_switch_op *op);
-/* True while an op's done() is still to come. idle (NULL: nobody) is called on the control executor
- * whenever the last one has ended. */
+/* True while an op's done() is still to come. */
 bool tvq_switch_busy(const struct tvq_switch *sw);
-void tvq_switch_on_idle(struct tvq_switch *sw, void (*idle)(void *ctx), void *ctx);
+
+/*
+ * Somebody who has to know when all of his own ops have ended, whatever others do with the switch
+ * meanwhile: a management device whose reset waits for them. The caller's memory, as long as ops is
+ * not 0. Control executor.
+ */
+struct tvq_switch_user {
+	struct tvq_switch *sw;
+	unsigned int ops;	 /* whose done() is still to come */
+	void (*idle)(void *ctx); /* may be NULL; called whenever the last one has ended */
+	void *ctx;
+};
+/* As tvq_switch_run(u->sw, op). */
+void tvq_switch_user_run(struct tvq_switch_user *u, struct tvq_switch_op *op);
 
 /* ---- ports: on the worker, or on the control executor before the worker knows the switch ---- */
 

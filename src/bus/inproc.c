@@ -119,7 +119,7 @@ static void notify(struct tvq_bus *b, uint64_t area, uint32_t value, unsigned in
 /* Without a driver a reset has nothing to wait for; its owner's ops may be with the switch still. */
 static bool is_through(const struct tvq_device *dev)
 {
-	return tvq_device_is_reset(dev) && !tvq_switch_busy(tvq_device_switch(dev));
+	return tvq_device_is_reset(dev) && !tvq_root_switch_busy(dev->root);
 }
 
 static void inproc_free(struct tvq_bus *b)

@@ -183,7 +183,7 @@ void tvq_device_progress(struct tvq_device *dev)
 	/* Ports of children that are gone may still be on their way out of the switch, and so may
 	 * what the reset changes there. A status that is 0 says that it is over: nothing of a driver
 	 * is left by then. */
-	if (!dev->parent && dev->status && tvq_switch_busy(dev->root->net_switch))
+	if (!dev->parent && dev->status && dev->root->switch_user.ops)
 		return;
 	if (dev->life == TVQ_RESETTING)
 		finish_reset(dev);

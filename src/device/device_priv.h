@@ -101,9 +101,10 @@ struct tvq_root {
 	uint32_t devices, vqs;	   /* in use */
 	struct tvq_device **areas; /* by notification page */
 	uint32_t *free_areas, n_free_areas, n_areas;
-	uint32_t *load;		       /* queues at each worker */
-	struct tvq_switch *net_switch; /* of all its network devices, nested ones too */
-	uint32_t switch_slot;	       /* among the workers */
+	uint32_t *load; /* queues at each worker */
+	/* What its network devices, nested ones too, do with their switch. */
+	struct tvq_switch_user switch_user;
+	uint32_t switch_slot; /* among the workers */
 	uint64_t commands, errors;
 	/* What drivers can make the log say, by breaking their devices again and again, is bounded. */
 	uint64_t log_since; /* when the last line was granted to the budget */
@@ -211,6 +212,8 @@ void tvq_tcmd_progress(struct tvq_tcmd *c);
 struct tvq_device *tvq_root_new(const struct tvq_mgmt_cfg *cfg, struct tvq_platform *platform,
 				int *err);
 /* The device has been reset (life LIVING, status 0) and has no child. */
+/* Whether root, or the owner of the device whose switch it is, waits for an op. */
+bool tvq_root_switch_busy(const struct tvq_root *root);
 void tvq_root_free(struct tvq_device *dev);
 struct tvq_space *tvq_device_own_space(const struct tvq_device *dev);
 /* A write to the notification area (TQ-100, TQ-101, TQ-103). addr is as VQ_NOTIFY GET answers it. */

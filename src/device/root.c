@@ -7,6 +7,16 @@
 #define LOG_BURST    20
 #define LOG_EVERY_NS 5000000000ull
 
+static unsigned int switch_slot(const struct tvq_mgmt_cfg *cfg)
+{
+	return cfg->n_workers ? cfg->n_workers - 1 : 0;
+}
+
+static struct tvq_exec *switch_worker(const struct tvq_mgmt_cfg *cfg)
+{
+	return cfg->n_workers ? cfg->workers[switch_slot(cfg)] : cfg->control;
+}
+
 static int apply_defaults(struct tvq_mgmt_cfg *cfg)
 {
 	if (!cfg->os || !cfg->control)
@@ -27,6 +37,11 @@ static int apply_defaults(struct tvq_mgmt_cfg *cfg)
 	if (cfg->max_queue_size & (cfg->max_queue_size - 1) ||
 	    cfg->max_queue_size > TVQ_RING_MAX_SIZE)
 		return -EINVAL;
+	/* A network device's port comes before the switch's worker runs, and goes after. */
+	if (cfg->net_switch && (cfg->type == TVQ_TYPE_NET ||
+				tvq_switch_worker(cfg->net_switch) != switch_worker(cfg) ||
+				tvq_switch_control(cfg->net_switch) != cfg->control))
+		return -EINVAL;
 	return cfg->f_trnspt_vq > 63 || cfg->f_trnspt_vq_vdev > 63 ? -EINVAL : 0;
 }
 
@@ -34,7 +49,8 @@ static void free_root(struct tvq_root *root)
 {
 	const struct tvq_os *os = root->os;
 
-	tvq_switch_free(root->net_switch);
+	if (!root->cfg.net_switch)
+		tvq_switch_free(root->switch_user.sw);
 	tvq_slabs_fini(&root->slabs);
 	os->free(root->areas, root->n_areas * sizeof(*root->areas));
 	os->free(root->free_areas, root->n_areas * sizeof(*root->free_areas));
@@ -59,11 +75,11 @@ static struct tvq_root *make_root(const struct tvq_mgmt_cfg *cfg, struct tvq_pla
 	root->areas = cfg->os->alloc(root->n_areas * sizeof(*root->areas));
 	root->free_areas = cfg->os->alloc(root->n_areas * sizeof(*root->free_areas));
 	root->load = cfg->os->alloc((cfg->n_workers + 1) * sizeof(*root->load));
-	root->switch_slot = cfg->n_workers ? cfg->n_workers - 1 : 0;
-	root->net_switch =
-		tvq_switch_new(cfg->os, cfg->control,
-			       cfg->n_workers ? cfg->workers[root->switch_slot] : cfg->control);
-	if (!root->areas || !root->free_areas || !root->load || !root->net_switch) {
+	root->switch_slot = switch_slot(cfg);
+	root->switch_user.sw = cfg->net_switch
+				       ? cfg->net_switch
+				       : tvq_switch_new(cfg->os, cfg->control, switch_worker(cfg));
+	if (!root->areas || !root->free_areas || !root->load || !root->switch_user.sw) {
 		free_root(root);
 		return NULL;
 	}
@@ -143,7 +159,8 @@ struct tvq_device *tvq_root_new(const struct tvq_mgmt_cfg *user_cfg, struct tvq_
 	}
 	dev->space = platform->ops->space(platform, 0);
 	root->dev = dev;
-	tvq_switch_on_idle(root->net_switch, switch_idle, root);
+	root->switch_user.idle = switch_idle;
+	root->switch_user.ctx = root;
 	dev->creating = true;
 	type->create(dev, &tcfg, root_created);
 	if (dev->life != TVQ_LIVING) {
@@ -154,6 +171,11 @@ struct tvq_device *tvq_root_new(const struct tvq_mgmt_cfg *user_cfg, struct tvq_
 	}
 	*err = 0;
 	return dev;
+}
+
+bool tvq_root_switch_busy(const struct tvq_root *root)
+{
+	return root->cfg.net_switch ? root->switch_user.ops : tvq_switch_busy(root->switch_user.sw);
 }
 
 void tvq_root_free(struct tvq_device *dev)
@@ -188,7 +210,7 @@ void tvq_root_notify(struct tvq_root *root, uint64_t addr, uint32_t value, unsig
 
 struct tvq_switch *tvq_device_switch(const struct tvq_device *mgmt)
 {
-	return mgmt->root->net_switch;
+	return mgmt->root->switch_user.sw;
 }
 
 struct tvq_port *tvq_device_port(const struct tvq_device *mgmt, uint64_t device_id)

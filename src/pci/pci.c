@@ -23,7 +23,7 @@ static void tell_reset(struct tvq_msg *m)
 
 	/* Without a driver a reset has nothing to wait for; what the owner asked of the switch may
 	 * be on its worker still. */
-	if (tvq_switch_busy(p->dev->root->net_switch)) {
+	if (tvq_root_switch_busy(p->dev->root)) {
 		tvq_exec_post(p->control, &p->reset_msg);
 		return;
 	}

@@ -51,13 +51,15 @@ struct tvq_exec *tvq_switch_control(const struct tvq_switch *sw)
 static void op_done(struct tvq_msg *m)
 {
 	struct tvq_switch_op *op = tvq_container_of(m, struct tvq_switch_op, msg);
-	struct tvq_switch *sw = op->sw;
+	struct tvq_switch_user *u = op->user;
 
 	/* Before done(), which may start the next one. */
-	sw->n_ops--;
+	op->sw->n_ops--;
+	if (u)
+		u->ops--;
 	op->done(op);
-	if (!sw->n_ops && sw->idle)
-		sw->idle(sw->idle_ctx);
+	if (u && !u->ops && u->idle)
+		u->idle(u->ctx);
 }
 
 static void op_run(struct tvq_msg *m)
@@ -69,21 +71,27 @@ static void op_run(struct tvq_msg *m)
 	tvq_exec_post(op->sw->control, &op->msg);
 }
 
-void tvq_switch_run(struct tvq_switch *sw, struct tvq_switch_op *op)
+static void start(struct tvq_switch *sw, struct tvq_switch_user *u, struct tvq_switch_op *op)
 {
 	sw->n_ops++;
 	op->sw = sw;
+	op->user = u;
 	op->msg.fn = op_run;
 	tvq_exec_post(sw->worker, &op->msg);
+}
+
+void tvq_switch_run(struct tvq_switch *sw, struct tvq_switch_op *op)
+{
+	start(sw, NULL, op);
+}
+
+void tvq_switch_user_run(struct tvq_switch_user *u, struct tvq_switch_op *op)
+{
+	u->ops++;
+	start(u->sw, u, op);
 }
 
 bool tvq_switch_busy(const struct tvq_switch *sw)
 {
 	return sw->n_ops;
-}
-
-void tvq_switch_on_idle(struct tvq_switch *sw, void (*idle)(void *ctx), void *ctx)
-{
-	sw->idle = idle;
-	sw->idle_ctx = ctx;
 }

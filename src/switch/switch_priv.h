@@ -80,8 +80,6 @@ struct tvq_switch {
 	/* Control's half. */
 	struct tvq_exec *control;
 	unsigned int n_ops; /* under way */
-	void (*idle)(void *ctx);
-	void *idle_ctx;
 };
 
 /* An address as an integer whose bit 0 is the group bit. */

@@ -134,6 +134,7 @@ struct net {
 	/* Control's half. */
 	struct tvq_device *dev; /* NULL: destroyed */
 	struct tvq_switch *sw;
+	struct tvq_switch_user *user; /* the management device */
 	const struct tvq_os *os;
 	struct tvq_type_cfg *cfg; /* while it is created */
 	void (*created)(struct tvq_device *dev, int err);

@@ -205,7 +205,7 @@ static void run_command(struct net_ctrlq *cq)
 		cq->filter = NULL;
 	}
 	cq->busy = true;
-	tvq_switch_run(net->sw, &cq->op);
+	tvq_switch_user_run(net->user, &cq->op);
 }
 
 static unsigned int net_ctrl_work(struct tvq_vq *vq)

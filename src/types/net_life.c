@@ -86,7 +86,7 @@ void net_sync(struct net *net)
 	s->reset = net->reset_due;
 	memcpy(s->mac, net->mac, 6);
 	net->reset_due = false;
-	tvq_switch_run(net->sw, &s->op);
+	tvq_switch_user_run(net->user, &s->op);
 }
 
 /* ---- coming ---- */
@@ -100,7 +100,8 @@ static struct net *net_alloc(struct tvq_device *dev)
 	if (!net)
 		return NULL;
 	net->os = os;
-	net->sw = dev->root->net_switch;
+	net->user = &dev->root->switch_user;
+	net->sw = net->user->sw;
 	net->dev = dev;
 	net->max_pairs = n;
 	net->pairs_set = 1;
@@ -238,7 +239,7 @@ void net_create(struct tvq_device *dev, const struct tvq_type_cfg *cfg,
 	}
 	net->life_op.run = create_on_worker;
 	net->life_op.done = create_done;
-	tvq_switch_run(net->sw, &net->life_op);
+	tvq_switch_user_run(net->user, &net->life_op);
 }
 
 /* ---- going ---- */
@@ -269,7 +270,7 @@ void net_destroy(struct tvq_device *dev)
 	}
 	net->life_op.run = destroy_on_worker;
 	net->life_op.done = destroy_done;
-	tvq_switch_run(net->sw, &net->life_op);
+	tvq_switch_user_run(net->user, &net->life_op);
 }
 
 /* ---- life ---- */
@@ -379,6 +380,6 @@ int net_announce(struct tvq_device *dev)
 	net->rarp.busy = true;
 	net->rarp.op.run = rarp_on_worker;
 	net->rarp.op.done = rarp_done;
-	tvq_switch_run(net->sw, &net->rarp.op);
+	tvq_switch_user_run(net->user, &net->rarp.op);
 	return 0;
 }

@@ -246,7 +246,8 @@ struct op {
 	struct tvq_switch_op op;
 	struct tvq_exec *worker, *control;
 	unsigned int id;
-	struct op *next; /* started in done() */
+	struct op *next;	      /* started in done() */
+	struct tvq_switch_user *user; /* NULL: nobody's */
 };
 
 static struct tvq_exec *running;
@@ -260,6 +261,14 @@ static void op_run(struct tvq_switch_op *o)
 	ran[n_ran++] = op->id;
 }
 
+static void start_op(struct tvq_switch *sw, struct op *op)
+{
+	if (op->user)
+		tvq_switch_user_run(op->user, &op->op);
+	else
+		tvq_switch_run(sw, &op->op);
+}
+
 static void op_done(struct tvq_switch_op *o)
 {
 	struct op *op = (struct op *)o;
@@ -267,14 +276,17 @@ static void op_done(struct tvq_switch_op *o)
 	assert_ptr_equal(running, op->control);
 	done[n_done++] = op->id;
 	if (op->next)
-		tvq_switch_run(op->op.sw, &op->next->op);
+		start_op(op->op.sw, op->next);
 }
 
 static void idle(void *ctx)
 {
-	struct tvq_switch *sw = *(struct tvq_switch **)ctx;
+	struct tvq_switch_user *u = ctx;
 
-	assert_false(tvq_switch_busy(sw));
+	/* That of nobody is still under way. */
+	assert_int_equal(u->ops, 0);
+	assert_int_equal(n_done, 3);
+	assert_true(tvq_switch_busy(u->sw));
 	n_idle++;
 }
 
@@ -282,40 +294,45 @@ static void ops_run_on_the_worker_and_end_on_control_in_their_order(void **state
 {
 	struct tvq_exec control, worker;
 	struct tvq_switch *sw;
-	struct op op[3] = { 0 };
+	struct tvq_switch_user user = { .idle = idle, .ctx = &user };
+	struct op op[4] = { 0 };
 
 	(void)state;
 	tvq_exec_init(&control, &sl.os, NULL, 0);
 	tvq_exec_init(&worker, &sl.os, NULL, 0);
 	sw = tvq_switch_new(&sl.os, &control, &worker);
 	assert_non_null(sw);
-	tvq_switch_on_idle(sw, idle, &sw);
+	user.sw = sw;
 	n_ran = n_done = n_idle = 0;
-	for (unsigned int i = 0; i < 3; i++) {
-		op[i] = (struct op){
-			{ .run = op_run, .done = op_done }, &worker, &control, i, NULL
-		};
+	for (unsigned int i = 0; i < 4; i++) {
+		op[i] = (struct op){ .op = { .run = op_run, .done = op_done },
+				     .worker = &worker,
+				     .control = &control,
+				     .id = i,
+				     .user = i < 3 ? &user : NULL };
 		if (i < 2)
-			tvq_switch_run(sw, &op[i].op);
+			start_op(sw, &op[i]);
 	}
+	assert_int_equal(user.ops, 2);
 	op[1].next = &op[2];
+	op[2].next = &op[3];
 	assert_int_equal(n_ran, 0);
 	assert_true(tvq_switch_busy(sw));
-	for (unsigned int i = 0; i < 3; i++) {
+	for (unsigned int i = 0; i < 4; i++) {
 		running = &worker;
 		tvq_exec_poll(&worker);
 		assert_int_equal(n_done, i ? 1 + i : 0);
+		assert_int_equal(n_idle, i >= 2);
 		running = &control;
 		tvq_exec_poll(&control);
 	}
-	assert_int_equal(n_ran, 3);
-	for (unsigned int i = 0; i < 3; i++) {
+	assert_int_equal(n_ran, 4);
+	for (unsigned int i = 0; i < 4; i++) {
 		assert_int_equal(ran[i], i);
 		assert_int_equal(done[i], i);
 	}
 	assert_int_equal(n_idle, 1);
 	assert_false(tvq_switch_busy(sw));
-	tvq_switch_on_idle(sw, NULL, NULL);
 	tvq_switch_free(sw);
 	tvq_exec_fini(&worker);
 	tvq_exec_fini(&control);
