@@ -141,7 +141,10 @@ told() {
 					print substr(line[i], 1, 300)
 			lines = 0
 		}
-		/^(not )?ok( |$)/ { tell(); in_failed = /^not/ && tolower($0) !~ /# skip/ && ++n <= 4 }
+		/^(not )?ok( |$)/ {
+			tell()
+			in_failed = /^not/ && tolower($0) !~ /# skip/ && ++n <= 4
+		}
 		in_failed { line[++lines] = $0 }
 		END { tell() }
 	' "$1"
@@ -269,6 +272,7 @@ if build build gcc; then
 	examples build
 	documentation build
 fi
+fact "lines" scripts/lint.sh lines
 [ "$level" != quick ] || finish
 
 stage "clang"
@@ -277,7 +281,6 @@ if build build/clang clang; then
 fi
 fact "clang-format" scripts/lint.sh format
 fact "shellcheck" scripts/lint.sh shell
-fact "lines" scripts/lint.sh lines
 
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 stage "asan"
