@@ -362,11 +362,15 @@ struct ct_net {
 	uint8_t mac[6];
 	const uint8_t *got; /* the frame that came last, with its header */
 	uint32_t got_len;
+	uint32_t given[3], taken[3]; /* buffers, by queue */
 };
 /* From a device that was created to DRIVER_OK, with buffers to receive into. */
 struct ct_net *ct_net_up(struct ct *t, uint64_t id);
 /* An Ethernet frame of len bytes, 14 or more, of a test's own type. */
 void ct_net_frame(uint8_t *f, const uint8_t *to, const uint8_t *from, uint32_t len, uint8_t seed);
+/* Up to 16 at once; until the device has used the last one. */
+void ct_net_send_all(struct ct_net *n, const uint8_t *const *frames, const uint32_t *lens,
+		     unsigned int count);
 /* Until the device has used it. */
 void ct_net_send(struct ct_net *n, const uint8_t *frame, uint32_t len);
 /* The next frame, to got; false: none comes. */

@@ -10,7 +10,8 @@
 #define ACCEPT                                                                                     \
 	(CT_F(TVQ_F_VERSION_1) | CT_F(TVQ_F_ACCESS_PLATFORM) | CT_F(TVQ_F_EVENT_IDX) |             \
 	 CT_F(TVQ_F_RING_PACKED) | CT_F(CT_NET_F_MAC) | CT_F(CT_NET_F_MTU) |                       \
-	 CT_F(CT_NET_F_STATUS) | CT_F(CT_NET_F_CTRL_VQ) | CT_F(CT_NET_F_CTRL_MAC_ADDR))
+	 CT_F(CT_NET_F_STATUS) | CT_F(CT_NET_F_CTRL_VQ) | CT_F(CT_NET_F_CTRL_MAC_ADDR) |           \
+	 CT_F(TVQ_F_IN_ORDER))
 
 bool ct_net_type(struct ct *t, uint64_t *features, uint64_t *defaults)
 {
@@ -55,6 +56,7 @@ struct buffer {
 	uint8_t *data;
 	uint64_t iova;
 	uint32_t written;
+	uint32_t number; /* among those given to its queue */
 	bool used;
 };
 
@@ -77,11 +79,37 @@ static struct ct_vq *start_queue(struct ct *t, uint64_t id, uint16_t index, uint
 	return q;
 }
 
-static void give(struct ct_net *n, struct buffer *b)
+static void give(struct ct_net *n, struct ct_vq *q, struct buffer *b, const struct tvq_sg *sg,
+		 unsigned int n_out, unsigned int n_in)
 {
+	b->number = n->given[q->index]++;
+	ct_check(n->t, !tvq_drv_ring_add(q->ring, sg, n_out, n_in, b), "no room");
+}
+
+static void give_rx(struct ct_net *n)
+{
+	struct buffer *b = new_buffer(n->t, CT_NET_ROOM);
 	struct tvq_sg sg = { b->iova, CT_NET_ROOM };
 
-	ct_check(n->t, !tvq_drv_ring_add(n->rx->ring, &sg, 0, 1, b), "no room");
+	give(n, n->rx, b, &sg, 0, 1);
+}
+
+/* Used by the device; NULL: no more are. With IN_ORDER they come as they went (virtio 2.9). */
+static struct buffer *take_back(struct ct_net *n, struct ct_vq *q)
+{
+	uint32_t written;
+	struct buffer *b = tvq_drv_ring_get(q->ring, &written);
+
+	if (!b)
+		return NULL;
+	b->used = true;
+	b->written = written;
+	if (n->features & CT_F(TVQ_F_IN_ORDER))
+		ct_check(n->t, b->number == n->taken[q->index],
+			 "IN_ORDER: queue %u uses buffer %u before %u", q->index, b->number,
+			 n->taken[q->index]);
+	n->taken[q->index]++;
+	return b;
 }
 
 struct ct_net *ct_net_up(struct ct *t, uint64_t id)
@@ -102,7 +130,7 @@ struct ct_net *ct_net_up(struct ct *t, uint64_t id)
 		n->ctrl = start_queue(t, id, 2, f);
 	ct_check(t, ct_set_status(t, id, 15) == CT_OK, "STATUS SET DRIVER_OK fails");
 	for (int i = 0; i < RX_SIZE; i++)
-		give(n, new_buffer(t, CT_NET_ROOM));
+		give_rx(n);
 	tvq_drv_ring_publish(n->rx->ring);
 	ct_vq_notify(n->rx);
 	return n;
@@ -111,6 +139,7 @@ struct ct_net *ct_net_up(struct ct *t, uint64_t id)
 /* ---- requests ---- */
 
 struct use {
+	struct ct_net *n;
 	struct ct_vq *q;
 	struct buffer *b;
 };
@@ -118,20 +147,16 @@ struct use {
 static bool is_used(void *arg)
 {
 	struct use *u = arg;
-	struct buffer *b;
-	uint32_t written;
 
-	while ((b = tvq_drv_ring_get(u->q->ring, &written))) {
-		b->used = true;
-		b->written = written;
-	}
+	while (take_back(u->n, u->q))
+		;
 	return u->b->used;
 }
 
 /* Publishes, notifies, and waits until the device has used b. */
-static bool finish(struct ct_vq *q, struct buffer *b)
+static bool finish(struct ct_net *n, struct ct_vq *q, struct buffer *b)
 {
-	struct use u = { q, b };
+	struct use u = { n, q, b };
 
 	tvq_drv_ring_publish(q->ring);
 	ct_vq_notify(q);
@@ -148,30 +173,37 @@ void ct_net_frame(uint8_t *f, const uint8_t *to, const uint8_t *from, uint32_t l
 		f[i] = (uint8_t)(seed + i * 7 + (i >> 8));
 }
 
-void ct_net_send(struct ct_net *n, const uint8_t *frame, uint32_t len)
+void ct_net_send_all(struct ct_net *n, const uint8_t *const *frames, const uint32_t *lens,
+		     unsigned int count)
 {
 	size_t mark = n->t->dma_used;
-	struct buffer *b = new_buffer(n->t, CT_NET_HDR + len);
-	struct tvq_sg sg = { b->iova, CT_NET_HDR + len };
+	struct buffer *b = NULL;
 
-	memcpy(b->data + CT_NET_HDR, frame, len);
-	ct_check(n->t, !tvq_drv_ring_add(n->tx->ring, &sg, 1, 0, b), "no room");
-	ct_check(n->t, finish(n->tx, b), "a frame of %u bytes is not used", len);
+	for (unsigned int i = 0; i < count; i++) {
+		b = new_buffer(n->t, CT_NET_HDR + lens[i]);
+		memcpy(b->data + CT_NET_HDR, frames[i], lens[i]);
+		give(n, n->tx, b, &(struct tvq_sg){ b->iova, CT_NET_HDR + lens[i] }, 1, 0);
+	}
+	ct_check(n->t, finish(n, n->tx, b), "the last of %u frames is not used", count);
 	n->t->dma_used = mark;
+}
+
+void ct_net_send(struct ct_net *n, const uint8_t *frame, uint32_t len)
+{
+	ct_net_send_all(n, &frame, &len, 1);
 }
 
 static bool came(void *arg)
 {
 	struct ct_net *n = arg;
-	uint32_t written;
-	struct buffer *b = tvq_drv_ring_get(n->rx->ring, &written);
+	struct buffer *b = take_back(n, n->rx);
 
 	if (!b)
 		return false;
 	n->got = b->data;
-	n->got_len = written;
+	n->got_len = b->written;
 	/* What comes next goes into another one. */
-	give(n, new_buffer(n->t, CT_NET_ROOM));
+	give_rx(n);
 	tvq_drv_ring_publish(n->rx->ring);
 	ct_vq_notify(n->rx);
 	return true;
@@ -207,8 +239,8 @@ int ct_net_ctrl(struct ct_net *n, uint8_t class, uint8_t cmd, const void *data, 
 	b->data[1] = cmd;
 	memcpy(b->data + 2, data, len);
 	b->data[2 + len] = 0xee;
-	ct_check(n->t, !tvq_drv_ring_add(n->ctrl->ring, sg, 1, 1, b), "no room");
-	if (!finish(n->ctrl, b) || b->written != 1)
+	give(n, n->ctrl, b, sg, 1, 1);
+	if (!finish(n, n->ctrl, b) || b->written != 1)
 		return -1;
 	n->t->dma_used = mark;
 	return b->data[2 + len];

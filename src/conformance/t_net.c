@@ -342,8 +342,15 @@ static void type_get_tells_what_a_network_device_offers(struct ct *t)
 	ct_ok(t, id, VQ_SIZE, GET, v, 2, size, 2);
 	ct_check(t, tvq_get16(size) <= tvq_get16(&ti.max_queue_size), "queue of %u",
 		 tvq_get16(size));
-	id = new_net(t, tvq_get64(&ti.features), NULL);
-	ct_check(t, ct_offered(t, id) == tvq_get64(&ti.features), "all that it can offer");
+	/* All that it can offer; one that manages others has no IN_ORDER (TQ-017). */
+	f = tvq_get64(&ti.features);
+	if (f & CT_F(TVQ_F_IN_ORDER) && f & t->f_vq) {
+		ct_check(t, ct_create_net(t, f, NULL, &id) == CT_ERR, "IN_ORDER of a manager");
+		ct_destroy(t, new_net(t, f & ~(t->f_vq | t->f_vdev), NULL));
+		f &= ~CT_F(TVQ_F_IN_ORDER);
+	}
+	id = new_net(t, f, NULL);
+	ct_check(t, ct_offered(t, id) == f, "all that it can offer");
 }
 
 static void features_are_exactly_what_is_asked_for_and_what_they_require(struct ct *t)
@@ -421,7 +428,7 @@ static void a_network_devices_space_is_whole_and_0_without_the_fields_bit(struct
 
 	ct_net_type(t, &f[1], &f[2]);
 	for (int i = 0; i < 3; i++) {
-		id = new_net(t, f[i], NULL);
+		id = new_net(t, f[i] & ~(t->f_vq | t->f_vdev), NULL);
 		ct_net_config(t, id, 0, NET_CONFIG, all);
 		for (uint32_t at = 0; at < NET_CONFIG; at++)
 			ct_check(t, !all[at] || bits_of(at) & f[i],
@@ -538,7 +545,7 @@ const struct ct_test ct_tests_net[] = {
 	{ "TQ-140", "an_mtu_is_68_and_up_and_0_is_1500", an_mtu_is_68_and_up_and_0_is_1500,
 	  CT_NEEDS_NET },
 	{ "TQ-140", "a_value_without_its_bit_fails", a_value_without_its_bit_fails, CT_NEEDS_NET },
-	{ "TQ-042 TQ-051", "type_get_tells_what_a_network_device_offers",
+	{ "TQ-017 TQ-042 TQ-051", "type_get_tells_what_a_network_device_offers",
 	  type_get_tells_what_a_network_device_offers, CT_NEEDS_NET },
 	{ "TQ-051", "features_are_exactly_what_is_asked_for_and_what_they_require",
 	  features_are_exactly_what_is_asked_for_and_what_they_require, CT_NEEDS_NET },

@@ -70,6 +70,39 @@ static void a_frame_goes_from_device_to_device_byte_by_byte(struct ct *t)
 	ct_check(t, ct_net_silent(a) && ct_net_silent(b), "a frame came twice");
 }
 
+/* With IN_ORDER buffers come back in their order as well, dropped frames' too: net.c looks. */
+static void frames_sent_at_once_come_in_their_order(struct ct *t)
+{
+	/* A runt, to the other, from somebody else, to the other in a longer frame, to everybody. */
+	static const uint32_t lens[] = { 13, 60, 60, 1514, 64 };
+	enum { BATCH = 15, RUNT = 0, SPOOFED = 2, BROADCAST = 4 };
+	static uint8_t frame[BATCH][1514];
+	const uint8_t *frames[BATCH];
+	uint32_t len[BATCH];
+	struct ct_net *n[2];
+
+	ports(t, n, 2);
+	for (unsigned int round = 0; round < 20; round++) {
+		for (unsigned int i = 0; i < BATCH; i++) {
+			unsigned int what = i % 5;
+
+			len[i] = lens[what];
+			frames[i] = frame[i];
+			ct_net_frame(frame[i], what == BROADCAST ? everybody : n[1]->mac,
+				     what == SPOOFED ? n[1]->mac : n[0]->mac, len[i],
+				     (uint8_t)(round * BATCH + i));
+		}
+		ct_net_send_all(n[0], frames, len, BATCH);
+		for (unsigned int i = 0; i < BATCH; i++) {
+			if (i % 5 == RUNT || i % 5 == SPOOFED)
+				continue;
+			ct_check(t, ct_net_receive(n[1]), "frame %u does not come", i);
+			ct_check(t, ct_net_got(n[1], frame[i], len[i]), "frame %u is another", i);
+		}
+	}
+	ct_check(t, ct_net_silent(n[1]), "more came than was sent");
+}
+
 static void a_broadcast_reaches_all_but_its_sender(struct ct *t)
 {
 	struct ct_net *n[3];
@@ -169,6 +202,8 @@ static void a_destroyed_devices_port_is_gone_and_the_others_go_on(struct ct *t)
 const struct ct_test ct_tests_switch[] = {
 	{ "TQ-141", "a_frame_goes_from_device_to_device_byte_by_byte",
 	  a_frame_goes_from_device_to_device_byte_by_byte, CT_NEEDS_NET },
+	{ "TQ-141", "frames_sent_at_once_come_in_their_order",
+	  frames_sent_at_once_come_in_their_order, CT_NEEDS_NET },
 	{ "TQ-141", "a_broadcast_reaches_all_but_its_sender",
 	  a_broadcast_reaches_all_but_its_sender, CT_NEEDS_NET },
 	{ "TQ-141", "no_frame_comes_back_to_its_sender", no_frame_comes_back_to_its_sender,

@@ -148,6 +148,7 @@ struct tvq_device *tvq_root_new(const struct tvq_mgmt_cfg *user_cfg, struct tvq_
 		return NULL;
 	tcfg.features = type->default_features | tvq_common_features() | tvq_f_trnspt_vq(root) |
 			tvq_f_trnspt_vq_vdev(root);
+	tcfg.features &= ~TVQ_BIT(TVQ_F_IN_ORDER); /* TQ-017 */
 	own = cfg;
 	own.max_vdev_vqs = TVQ_RING_MAX_SIZE; /* the limit is of managed ones */
 	*err = type->parse(&own, &tcfg, true);

@@ -14,13 +14,16 @@ uint64_t tvq_f_trnspt_vq_vdev(const struct tvq_root *root)
 	return TVQ_BIT(root->cfg.f_trnspt_vq_vdev);
 }
 
-/* Features that can work together: TQ-012, TQ-051, TQ-069. */
+/* Features that can work together: TQ-012, TQ-017, TQ-051, TQ-069. */
 bool tvq_features_requirements(uint64_t features, const struct tvq_type *type,
 			       const struct tvq_root *root)
 {
 	if (!(features & TVQ_BIT(TVQ_F_VERSION_1)))
 		return false;
 	if (features & tvq_f_trnspt_vq_vdev(root) && !(features & tvq_f_trnspt_vq(root)))
+		return false;
+	/* Commands end in any order (TQ-032). */
+	if (features & tvq_f_trnspt_vq(root) && features & TVQ_BIT(TVQ_F_IN_ORDER))
 		return false;
 	return type->features_ok(features);
 }

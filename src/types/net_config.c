@@ -13,7 +13,8 @@
 	 TVQ_BIT(NET_F_HOST_ECN) | TVQ_BIT(NET_F_MRG_RXBUF) | TVQ_BIT(NET_F_STATUS) |              \
 	 TVQ_BIT(NET_F_CTRL_VQ) | TVQ_BIT(NET_F_CTRL_RX) | TVQ_BIT(NET_F_CTRL_VLAN) |              \
 	 TVQ_BIT(NET_F_CTRL_RX_EXTRA) | TVQ_BIT(NET_F_GUEST_ANNOUNCE) |                            \
-	 TVQ_BIT(NET_F_CTRL_MAC_ADDR) | TVQ_BIT(NET_F_SPEED_DUPLEX))
+	 TVQ_BIT(NET_F_CTRL_MAC_ADDR) | TVQ_BIT(NET_F_SPEED_DUPLEX) |                              \
+	 TVQ_BIT(TVQ_F_IN_ORDER)) /* frames and commands end in the order in which they came */
 #define NET_ALL (NET_DEFAULT | NET_F_MULTI | TVQ_BIT(NET_F_HASH_REPORT))
 
 /* ---- what CREATE takes ---- */

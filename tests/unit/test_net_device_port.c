@@ -5,6 +5,9 @@
  */
 #include "net_lab.h"
 
+#include <sched.h>
+#include <stdatomic.h>
+
 #include <linux/if_ether.h>
 
 #include <tvq/nested.h>
@@ -471,9 +474,10 @@ static void devices_of_a_nested_network_manager_are_on_the_same_switch(void **st
 			assert_int_equal(tvq_client_type(l.client, TVQ_TYPE_NET, &info), 0);
 			if (pairs == 1)
 				cfg.max_virtqueue_pairs = 0;
-			manager = nl_create(
-				l.client, info.default_features | MANAGES | (pairs > 1 ? F(MQ) : 0),
-				&cfg);
+			manager = nl_create(l.client,
+					    (info.default_features & ~(1ull << VIRTIO_F_IN_ORDER)) |
+						    MANAGES | (pairs > 1 ? F(MQ) : 0),
+					    &cfg);
 			bus = tvq_nested_new(l.client, manager, TVQ_TYPE_NET, &err);
 			assert_non_null(bus);
 			client = tvq_client_new(bus, &cc, &err);
@@ -501,6 +505,103 @@ static void devices_of_a_nested_network_manager_are_on_the_same_switch(void **st
 		}
 }
 
+/* ---- a switch of two management devices ---- */
+
+struct held {
+	struct tvq_switch_op op;
+	atomic_bool let_go;
+	bool done;
+};
+
+static void hold(struct tvq_switch_op *op)
+{
+	while (!((struct held *)op)->let_go)
+		sched_yield();
+}
+
+static void held_done(struct tvq_switch_op *op)
+{
+	((struct held *)op)->done = true;
+}
+
+/* l has another management device at one's switch; queues and volumes are not asked for. */
+static void second_up(struct dl *l, const struct dl *one)
+{
+	struct tvq_mgmt_cfg m = {
+		.os = &tvq_os_host,
+		.control = one->exec,
+		.workers = ((struct dl *)(uintptr_t)one)->workers,
+		.n_workers = one->n_workers,
+		.net_switch = tvq_device_switch(tvq_inproc_device(one->bus)),
+	};
+	struct tvq_exec *more[2] = { one->n_workers ? one->workers[0] : one->exec, one->exec };
+	int err;
+
+	*l = *one;
+	m.type = TVQ_TYPE_NET;
+	assert_null(tvq_inproc_new(&m, &err));
+	assert_int_equal(err, -EINVAL);
+	m.type = 0;
+	if (one->n_workers) {
+		struct tvq_mgmt_cfg other = m;
+
+		other.workers = more;
+		other.n_workers = 2;
+		assert_null(tvq_inproc_new(&other, &err));
+		assert_int_equal(err, -EINVAL);
+	}
+	l->bus = tvq_inproc_new(&m, &err);
+	assert_non_null(l->bus);
+	l->client = tvq_client_new(l->bus, NULL, &err);
+	assert_non_null(l->client);
+}
+
+static void devices_of_two_management_devices_meet_where_they_share_a_switch(void **state)
+{
+	struct dl l, second;
+
+	(void)state;
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		struct virtio_transportq_net_config cfg = { 0 };
+		struct tvq_create same = {
+			.virtio_device_id = TVQ_TYPE_NET,
+			.config = &cfg,
+			.config_len = sizeof(cfg),
+		};
+		struct held held = { .op = { .run = hold, .done = held_done } };
+
+		dl_up(&l, v->workers, NULL);
+		second_up(&second, &l);
+		nl_dev_up(&a, &l, v, 0);
+		nl_dev_up(&b, &second, v, 0);
+		nl_passes(&a, &b, 100, 1);
+		nl_passes(&b, &a, 1514, 2);
+		memcpy(cfg.mac, a.mac, 6);
+		assert_int_equal(tvq_client_create_call(second.client, &same), -EIO);
+		nl_dev_down(&b);
+		assert_int_equal(dl_destroy(second.client, b.id), 0);
+
+		/* Its reset waits for what it did itself, not for others. */
+		if (v->workers)
+			tvq_switch_run(tvq_device_switch(tvq_inproc_device(l.bus)), &held.op);
+		tvq_client_free(second.client);
+		assert_int_equal(second.bus->ops->set_status(second.bus, 0), 0);
+		dl_until(&second, !second.bus->ops->status(second.bus));
+		second.bus->ops->free(second.bus);
+		assert_false(held.done);
+		held.let_go = true;
+		if (v->workers)
+			dl_wait(&l, &held.done);
+
+		/* And the switch is still there. */
+		nl_dev_up(&b, &l, v, 0);
+		nl_passes(&a, &b, 100, 3);
+		nl_dev_down(&b);
+		nl_dev_down(&a);
+		dl_down(&l);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -512,6 +613,7 @@ int main(void)
 		cmocka_unit_test(a_limit_that_is_lifted_lets_go_what_waits),
 		cmocka_unit_test(a_network_management_device_is_a_port_of_its_own_switch),
 		cmocka_unit_test(devices_of_a_nested_network_manager_are_on_the_same_switch),
+		cmocka_unit_test(devices_of_two_management_devices_meet_where_they_share_a_switch),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
