@@ -362,7 +362,6 @@ struct ct_net {
 	uint8_t mac[6];
 	const uint8_t *got; /* the frame that came last, with its header */
 	uint32_t got_len;
-	uint32_t given[3], taken[3]; /* buffers, by queue */
 };
 /* From a device that was created to DRIVER_OK, with buffers to receive into. */
 struct ct_net *ct_net_up(struct ct *t, uint64_t id);

@@ -127,7 +127,7 @@ struct ct_vq *ct_vq_new(struct ct *t, uint64_t id, uint16_t index, uint16_t size
 	struct tvq_drv_ring_cfg cfg = {
 		.packed = features >> TVQ_F_RING_PACKED & 1,
 		.event_idx = features >> TVQ_F_EVENT_IDX & 1,
-		.indirect = false,
+		.in_order = features >> TVQ_F_IN_ORDER & 1,
 		.size = size,
 	};
 	struct ct_vq *q = ct_own(t, sizeof(*q));

@@ -56,7 +56,6 @@ struct buffer {
 	uint8_t *data;
 	uint64_t iova;
 	uint32_t written;
-	uint32_t number; /* among those given to its queue */
 	bool used;
 };
 
@@ -79,36 +78,27 @@ static struct ct_vq *start_queue(struct ct *t, uint64_t id, uint16_t index, uint
 	return q;
 }
 
-static void give(struct ct_net *n, struct ct_vq *q, struct buffer *b, const struct tvq_sg *sg,
-		 unsigned int n_out, unsigned int n_in)
-{
-	b->number = n->given[q->index]++;
-	ct_check(n->t, !tvq_drv_ring_add(q->ring, sg, n_out, n_in, b), "no room");
-}
-
 static void give_rx(struct ct_net *n)
 {
 	struct buffer *b = new_buffer(n->t, CT_NET_ROOM);
 	struct tvq_sg sg = { b->iova, CT_NET_ROOM };
 
-	give(n, n->rx, b, &sg, 0, 1);
+	ct_check(n->t, !tvq_drv_ring_add(n->rx->ring, &sg, 0, 1, b), "no room");
 }
 
-/* Used by the device; NULL: no more are. With IN_ORDER they come as they went (virtio 2.9). */
+/* Used by the device; NULL: no more are. With IN_ORDER one that was used stands for all that were
+ * there before, so that a device which does not keep the order names one that is back already. */
 static struct buffer *take_back(struct ct_net *n, struct ct_vq *q)
 {
 	uint32_t written;
 	struct buffer *b = tvq_drv_ring_get(q->ring, &written);
 
+	ct_check(n->t, !tvq_drv_ring_broken(q->ring),
+		 "queue %u uses a buffer that is not in flight, or not in order", q->index);
 	if (!b)
 		return NULL;
 	b->used = true;
 	b->written = written;
-	if (n->features & CT_F(TVQ_F_IN_ORDER))
-		ct_check(n->t, b->number == n->taken[q->index],
-			 "IN_ORDER: queue %u uses buffer %u before %u", q->index, b->number,
-			 n->taken[q->index]);
-	n->taken[q->index]++;
 	return b;
 }
 
@@ -180,9 +170,12 @@ void ct_net_send_all(struct ct_net *n, const uint8_t *const *frames, const uint3
 	struct buffer *b = NULL;
 
 	for (unsigned int i = 0; i < count; i++) {
-		b = new_buffer(n->t, CT_NET_HDR + lens[i]);
+		struct tvq_sg sg = { .len = CT_NET_HDR + lens[i] };
+
+		b = new_buffer(n->t, sg.len);
+		sg.addr = b->iova;
 		memcpy(b->data + CT_NET_HDR, frames[i], lens[i]);
-		give(n, n->tx, b, &(struct tvq_sg){ b->iova, CT_NET_HDR + lens[i] }, 1, 0);
+		ct_check(n->t, !tvq_drv_ring_add(n->tx->ring, &sg, 1, 0, b), "no room");
 	}
 	ct_check(n->t, finish(n, n->tx, b), "the last of %u frames is not used", count);
 	n->t->dma_used = mark;
@@ -239,7 +232,7 @@ int ct_net_ctrl(struct ct_net *n, uint8_t class, uint8_t cmd, const void *data, 
 	b->data[1] = cmd;
 	memcpy(b->data + 2, data, len);
 	b->data[2 + len] = 0xee;
-	give(n, n->ctrl, b, sg, 1, 1);
+	ct_check(n->t, !tvq_drv_ring_add(n->ctrl->ring, sg, 1, 1, b), "no room");
 	if (!finish(n, n->ctrl, b) || b->written != 1)
 		return -1;
 	n->t->dma_used = mark;

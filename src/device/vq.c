@@ -101,6 +101,7 @@ int tvq_vq_enable(struct tvq_vq *vq)
 		.packed = tvq_device_has(vq->dev, TVQ_F_RING_PACKED),
 		.event_idx = tvq_device_has(vq->dev, TVQ_F_EVENT_IDX),
 		.indirect = tvq_device_has(vq->dev, TVQ_F_INDIRECT_DESC),
+		.in_order = tvq_device_has(vq->dev, TVQ_F_IN_ORDER),
 		.size = vq->size,
 		.desc = vq->desc,
 		.driver = vq->driver,

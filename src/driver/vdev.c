@@ -43,7 +43,8 @@ void tvq_vdev_init(struct tvq_vdev *d, struct tvq_client *c, uint64_t device_id)
 
 uint64_t tvq_vdev_ring_features(bool packed, bool event_idx, bool indirect)
 {
-	uint64_t f = TVQ_VDEV_BIT(VIRTIO_F_VERSION_1) | TVQ_VDEV_BIT(VIRTIO_F_ACCESS_PLATFORM);
+	uint64_t f = TVQ_VDEV_BIT(VIRTIO_F_VERSION_1) | TVQ_VDEV_BIT(VIRTIO_F_ACCESS_PLATFORM) |
+		     TVQ_VDEV_BIT(VIRTIO_F_IN_ORDER);
 
 	if (packed)
 		f |= TVQ_VDEV_BIT(VIRTIO_F_RING_PACKED);
@@ -133,6 +134,7 @@ int tvq_vdev_queue_make(struct tvq_vdev *d, struct tvq_vdev_queue *q,
 		.packed = tvq_vdev_has(d, VIRTIO_F_RING_PACKED),
 		.event_idx = tvq_vdev_has(d, VIRTIO_RING_F_EVENT_IDX),
 		.indirect = tvq_vdev_has(d, VIRTIO_RING_F_INDIRECT_DESC),
+		.in_order = tvq_vdev_has(d, VIRTIO_F_IN_ORDER),
 	};
 	uint16_t indirect = ring.indirect ? cfg->indirect : 0;
 	size_t bytes;

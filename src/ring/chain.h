@@ -167,17 +167,6 @@ static tvq_always_inline uint8_t *tvq_window_ptr(struct tvq_window *w, uint64_t 
 	return va;
 }
 
-static tvq_always_inline void tvq_buf_prefetch(const uint8_t *va, bool write)
-{
-	if (write) {
-		tvq_prefetch_write(va);
-		tvq_prefetch_write(va + 64);
-	} else {
-		tvq_prefetch(va);
-		tvq_prefetch(va + 64);
-	}
-}
-
 static tvq_always_inline uint32_t tvq_saturate32(uint64_t v)
 {
 	return v > UINT32_MAX ? UINT32_MAX : (uint32_t)v;

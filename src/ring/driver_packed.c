@@ -71,6 +71,7 @@ int tvq_drv_packed_add(struct tvq_drv_ring *r, const struct tvq_sg *sg, unsigned
 	r->in_flight++;
 	r->entry[id].token = token;
 	r->entry[id].n_desc = n_desc;
+	tvq_drv_ordered(r, id);
 	return 0;
 }
 
@@ -101,30 +102,26 @@ void tvq_drv_packed_free(struct tvq_drv_ring *r, uint16_t id)
 	r->in_flight--;
 }
 
-void *tvq_drv_packed_get(struct tvq_drv_ring *r, uint32_t *written)
+bool tvq_drv_packed_next(struct tvq_drv_ring *r, uint16_t *id, uint32_t *written)
 {
 	/* Pairs with the device's release store of the flags: the buffer is there. */
 	const uint64_t tail = tvq_load_64_acquire(&r->desc[r->used].tail);
-	const uint16_t id = (uint16_t)(tail >> 32);
-	struct tvq_drv_entry *e;
-	void *token;
 
 	if (!tvq_packed_is_used(tail, r->used_wrap))
-		return NULL;
-	if (id >= r->size || !r->entry[id].token) {
-		r->broken = true;
-		return NULL;
-	}
-	e = &r->entry[id];
+		return false;
+	*id = (uint16_t)(tail >> 32);
 	*written = tvq_packed_tail_flags(tail) & VRING_DESC_F_WRITE ? (uint32_t)tail : 0;
-	token = e->token;
-	tvq_drv_packed_free(r, id);
-	r->used += e->n_desc;
+	r->broken = *id >= r->size || !r->entry[*id].token;
+	return !r->broken;
+}
+
+void tvq_drv_packed_pass(struct tvq_drv_ring *r, uint16_t id)
+{
+	r->used += r->entry[id].n_desc;
 	if (r->used >= r->size) {
 		r->used -= r->size;
 		r->used_wrap = !r->used_wrap;
 	}
-	return token;
 }
 
 bool tvq_drv_packed_used_there(const struct tvq_drv_ring *r)

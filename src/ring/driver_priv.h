@@ -20,7 +20,7 @@ struct tvq_drv_entry {
 };
 
 struct tvq_drv_ring {
-	bool packed, event_idx, indirect;
+	bool packed, event_idx, indirect, in_order;
 	bool broken;
 	bool avail_wrap, used_wrap; /* packed */
 	uint16_t size;
@@ -35,6 +35,13 @@ struct tvq_drv_ring {
 	uint16_t pending;    /* packed: descriptors added and not published */
 	uint16_t first_slot; /* packed: where first_tail belongs, */
 	uint64_t first_tail; /* whose store publishes all pending ones */
+	/* One used entry may stand for several buffers where they are used in order: */
+	bool in_run;	      /* some of its buffers were not got yet */
+	uint16_t run_last;    /* the buffer that it names */
+	uint32_t run_written; /* into that one */
+	uint16_t *order;      /* buffers as they were added: a ring */
+	uint16_t order_first; /* the next one that the device will use */
+	uint16_t order_next;  /* where the next one goes */
 	struct tvq_desc *desc;
 	void *driver;
 	void *device;
@@ -63,11 +70,21 @@ static inline uint64_t tvq_drv_table_iova(const struct tvq_drv_ring *r, uint16_t
 	return r->tables_iova + (uint64_t)i * r->indirect_max * sizeof(struct tvq_desc);
 }
 
+/* A buffer was added. */
+static inline void tvq_drv_ordered(struct tvq_drv_ring *r, uint16_t id)
+{
+	r->order[r->order_next] = id;
+	if (++r->order_next == r->size)
+		r->order_next = 0;
+}
+
 /* All arguments were checked; room for the buffer was not. */
 int tvq_drv_split_add(struct tvq_drv_ring *r, const struct tvq_sg *sg, unsigned int n_out,
 		      unsigned int n, void *token);
 bool tvq_drv_split_publish(struct tvq_drv_ring *r);
-void *tvq_drv_split_get(struct tvq_drv_ring *r, uint32_t *written);
+/* A used entry is there: the buffer that it names, and what was written. The ring breaks where that
+ * is none in flight. */
+bool tvq_drv_split_next(struct tvq_drv_ring *r, uint16_t *head, uint32_t *written);
 bool tvq_drv_split_used_there(const struct tvq_drv_ring *r);
 void tvq_drv_split_interrupts(struct tvq_drv_ring *r, bool on);
 void tvq_drv_split_free(struct tvq_drv_ring *r, uint16_t head);
@@ -75,9 +92,11 @@ void tvq_drv_split_free(struct tvq_drv_ring *r, uint16_t head);
 int tvq_drv_packed_add(struct tvq_drv_ring *r, const struct tvq_sg *sg, unsigned int n_out,
 		       unsigned int n, void *token);
 bool tvq_drv_packed_publish(struct tvq_drv_ring *r);
-void *tvq_drv_packed_get(struct tvq_drv_ring *r, uint32_t *written);
+bool tvq_drv_packed_next(struct tvq_drv_ring *r, uint16_t *id, uint32_t *written);
 bool tvq_drv_packed_used_there(const struct tvq_drv_ring *r);
 void tvq_drv_packed_interrupts(struct tvq_drv_ring *r, bool on);
+/* The used entry of that buffer is behind us. */
+void tvq_drv_packed_pass(struct tvq_drv_ring *r, uint16_t id);
 void tvq_drv_packed_free(struct tvq_drv_ring *r, uint16_t id);
 
 #endif

@@ -44,7 +44,7 @@ struct tvq_drv_ring *tvq_drv_ring_new(const struct tvq_os *os, const struct tvq_
 
 	if (!tvq_ring_size_ok(cfg->packed, cfg->size) || (uintptr_t)cfg->mem & 4095)
 		return NULL;
-	bytes = sizeof(*r) + cfg->size * (sizeof(*r->entry) + sizeof(*r->next));
+	bytes = sizeof(*r) + cfg->size * (sizeof(*r->entry) + 2 * sizeof(*r->next));
 	r = os->alloc(bytes);
 	if (!r)
 		return NULL;
@@ -52,8 +52,10 @@ struct tvq_drv_ring *tvq_drv_ring_new(const struct tvq_os *os, const struct tvq_
 	r->bytes = bytes;
 	r->entry = (void *)(r + 1);
 	r->next = (void *)(r->entry + cfg->size);
+	r->order = r->next + cfg->size;
 	r->packed = cfg->packed;
 	r->event_idx = cfg->event_idx;
+	r->in_order = cfg->in_order;
 	r->indirect = cfg->indirect && indirect_max;
 	r->indirect_max = cfg->indirect ? indirect_max : 0;
 	r->size = cfg->size;
@@ -108,11 +110,58 @@ bool tvq_drv_ring_publish(struct tvq_drv_ring *r)
 	return r->packed ? tvq_drv_packed_publish(r) : tvq_drv_split_publish(r);
 }
 
+static bool next_used(struct tvq_drv_ring *r, uint16_t *id, uint32_t *written)
+{
+	return r->packed ? tvq_drv_packed_next(r, id, written) : tvq_drv_split_next(r, id, written);
+}
+
+static void *take(struct tvq_drv_ring *r, uint16_t id)
+{
+	void *token = r->entry[id].token;
+
+	if (r->packed) {
+		tvq_drv_packed_pass(r, id);
+		tvq_drv_packed_free(r, id);
+	} else {
+		r->used++;
+		tvq_drv_split_free(r, id);
+	}
+	return token;
+}
+
+/*
+ * With IN_ORDER a used entry names the last buffer of a run, all of which were used (virtio 1.4,
+ * 2.7.9 and 2.8.8): the ones before are those that were added before. The named one is in flight, so
+ * that the run ends.
+ */
+static void *get_in_order(struct tvq_drv_ring *r, uint32_t *written)
+{
+	uint16_t id;
+
+	if (!r->in_run && !next_used(r, &r->run_last, &r->run_written))
+		return NULL;
+	/* The index in a split ring counts the run's buffers, one by one. */
+	if (!r->packed && r->used == r->used_seen) {
+		r->broken = true;
+		return NULL;
+	}
+	id = r->order[r->order_first];
+	if (++r->order_first == r->size)
+		r->order_first = 0;
+	r->in_run = id != r->run_last;
+	*written = r->in_run ? 0 : r->run_written;
+	return take(r, id);
+}
+
 void *tvq_drv_ring_get(struct tvq_drv_ring *r, uint32_t *written)
 {
+	uint16_t id;
+
 	if (r->broken)
 		return NULL;
-	return r->packed ? tvq_drv_packed_get(r, written) : tvq_drv_split_get(r, written);
+	if (r->in_order)
+		return get_in_order(r, written);
+	return next_used(r, &id, written) ? take(r, id) : NULL;
 }
 
 bool tvq_drv_ring_broken(const struct tvq_drv_ring *r)
@@ -146,6 +195,8 @@ bool tvq_drv_ring_interrupts_on(struct tvq_drv_ring *r)
 	 * wish: either it sees the wish and interrupts, or we see the buffer.
 	 */
 	tvq_mb();
+	if (r->in_run)
+		return true;
 	return r->packed ? tvq_drv_packed_used_there(r) : tvq_drv_split_used_there(r);
 }
 

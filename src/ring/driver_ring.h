@@ -22,6 +22,7 @@ struct tvq_sg {
 
 struct tvq_drv_ring_cfg {
 	bool packed, event_idx, indirect;
+	bool in_order; /* VIRTIO_F_IN_ORDER negotiated */
 	uint16_t size;
 	void *mem;     /* tvq_drv_ring_bytes() of it, zeroed, aligned to 4096; stays the caller's */
 	uint64_t iova; /* mem's address in the queue's space */
@@ -56,7 +57,8 @@ bool tvq_drv_ring_publish(struct tvq_drv_ring *r);
 
 /*
  * The token of the next used buffer, and the length that the device says it wrote: nobody checked
- * it against the buffer. NULL: none, or broken.
+ * it against the buffer. NULL: none, or broken. With in_order they come as they were added, and the
+ * length of those that the device used without an entry of their own is 0.
  */
 void *tvq_drv_ring_get(struct tvq_drv_ring *r, uint32_t *written);
 

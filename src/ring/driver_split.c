@@ -74,6 +74,7 @@ int tvq_drv_split_add(struct tvq_drv_ring *r, const struct tvq_sg *sg, unsigned 
 	e->last = last;
 	tvq_store_16(&avail_of(r)->ring[r->avail & (r->size - 1)], head);
 	r->avail++;
+	tvq_drv_ordered(r, head);
 	return 0;
 }
 
@@ -108,11 +109,10 @@ void tvq_drv_split_free(struct tvq_drv_ring *r, uint16_t head)
 	r->in_flight--;
 }
 
-void *tvq_drv_split_get(struct tvq_drv_ring *r, uint32_t *written)
+bool tvq_drv_split_next(struct tvq_drv_ring *r, uint16_t *head, uint32_t *written)
 {
 	const uint32_t *elem;
-	uint32_t head;
-	void *token;
+	uint32_t id;
 
 	if (r->used == r->used_seen) {
 		/*
@@ -122,23 +122,21 @@ void *tvq_drv_split_get(struct tvq_drv_ring *r, uint32_t *written)
 		const uint16_t idx = tvq_load_16_acquire(&used_of(r)->idx);
 
 		if (idx == r->used)
-			return NULL;
+			return false;
 		if ((uint16_t)(idx - r->used) > r->in_flight)
 			goto broken;
 		r->used_seen = idx;
 	}
 	elem = &used_of(r)->ring[2 * (size_t)(r->used & (r->size - 1))];
-	head = tvq_load_32(&elem[0]);
-	if (head >= r->size || !r->entry[head].token)
+	id = tvq_load_32(&elem[0]);
+	if (id >= r->size || !r->entry[id].token)
 		goto broken;
+	*head = (uint16_t)id;
 	*written = tvq_load_32(&elem[1]);
-	token = r->entry[head].token;
-	tvq_drv_split_free(r, (uint16_t)head);
-	r->used++;
-	return token;
+	return true;
 broken:
 	r->broken = true;
-	return NULL;
+	return false;
 }
 
 bool tvq_drv_split_used_there(const struct tvq_drv_ring *r)

@@ -166,7 +166,10 @@ static tvq_always_inline unsigned int take_bufs(struct tvq_ring *r, struct tvq_b
 		va = tvq_window_ptr(&w, addr, tvq_tail_len(tail));
 		if (tvq_unlikely(!va))
 			break;
-		tvq_buf_prefetch(va, write);
+		if (!write) {
+			tvq_prefetch(va);
+			tvq_prefetch(va + 64);
+		}
 		b[i].va = va;
 		b[i].len = tvq_tail_len(tail);
 		b[i].id = tail_id(tail);
@@ -251,6 +254,21 @@ void tvq_packed_add_used(struct tvq_ring *r, const struct tvq_chain *c, uint32_t
 	advance_used(r, c->n_desc);
 }
 
+/* With IN_ORDER one descriptor says that n buffers were used: at the place of the first, the id of
+ * the last (virtio 1.4, 2.8.8). The driver's other descriptors stay as they are, in its cache. */
+static void add_used_run(struct tvq_ring *r, uint16_t last, unsigned int n)
+{
+	const uint64_t tail = used_tail(r, last, 0);
+
+	if (!r->pending) {
+		r->first_used = tail;
+		r->first_slot = r->used;
+	} else {
+		tvq_store_64(&desc_of(r)[r->used].tail, tail);
+	}
+	advance_used(r, (uint16_t)n);
+}
+
 void tvq_packed_add_used_bufs(struct tvq_ring *r, const struct tvq_buf *b, const uint32_t *written,
 			      unsigned int n)
 {
@@ -259,6 +277,10 @@ void tvq_packed_add_used_bufs(struct tvq_ring *r, const struct tvq_buf *b, const
 	uint16_t slot = r->used;
 	unsigned int i = 0;
 
+	if (r->in_order && !written && n) {
+		add_used_run(r, b[n - 1].id, n);
+		return;
+	}
 	if (n && !r->pending) {
 		r->first_used = used_tail(r, b[0].id, written ? written[0] : 0);
 		r->first_slot = slot;

@@ -85,6 +85,7 @@ int tvq_ring_start(struct tvq_ring *r, const struct tvq_ring_cfg *cfg, struct tv
 	r->packed = cfg->packed;
 	r->event_idx = cfg->event_idx;
 	r->indirect = cfg->indirect;
+	r->in_order = cfg->in_order;
 	r->desc_iova = cfg->desc;
 	r->driver_iova = cfg->driver;
 	r->device_iova = cfg->device;

@@ -58,6 +58,7 @@ struct tvq_ring_cfg {
 	bool packed;
 	bool event_idx; /* VIRTIO_F_EVENT_IDX negotiated */
 	bool indirect;	/* VIRTIO_F_INDIRECT_DESC negotiated */
+	bool in_order;	/* VIRTIO_F_IN_ORDER negotiated: chains are used as they were taken */
 	uint16_t size;	/* split: a power of two */
 	uint64_t desc;	/* addresses of the three areas in the view's space */
 	uint64_t driver;
@@ -86,7 +87,7 @@ struct tvq_ring {
 	void *driver;
 	void *device;
 	uint16_t size;
-	bool packed, event_idx, indirect;
+	bool packed, event_idx, indirect, in_order;
 	bool avail_wrap, used_wrap; /* packed */
 	bool first_signal;	    /* the next flush asks for an interrupt in any case (TQ-131) */
 	uint16_t next_avail;	    /* split: free-running; packed: slot */
@@ -153,8 +154,8 @@ void tvq_ring_untake(struct tvq_ring *r, const struct tvq_chain *c);
 
 /*
  * The fast half of tvq_ring_take(): takes up to n chains, as long as each is a single descriptor of
- * that direction whose buffer is one piece of mapped memory. Their first two cache lines are
- * prefetched. 0 says nothing: tvq_ring_take() then knows what there is. Never with an in-flight
+ * that direction whose buffer is one piece of mapped memory. The first two cache lines of readable
+ * ones are prefetched. 0 says nothing: tvq_ring_take() then knows what there is. Never with an in-flight
  * area or a log of writes.
  */
 unsigned int tvq_ring_take_bufs(struct tvq_ring *r, struct tvq_buf *b, unsigned int n, bool write);

@@ -215,6 +215,132 @@ static void packed_length_counts_only_where_something_was_written(void **state)
 	assert_int_equal(written, 0);
 }
 
+/* ---- IN_ORDER (virtio 1.4, 2.7.9 and 2.8.8) ---- */
+
+static void open_in_order(bool packed, uint16_t size)
+{
+	lab_close(&lab);
+	lab_open(&lab, packed, size, false, 0);
+	lab.cfg.in_order = lab.drv_cfg.in_order = true;
+	tvq_drv_ring_free(lab.drv);
+	lab.drv = tvq_drv_ring_new(&tvq_os_host, &lab.drv_cfg, 0);
+	assert_non_null(lab.drv);
+	assert_int_equal(lab_start(&lab), 0);
+}
+
+/* Slots whose descriptor is marked as used in the lap that the slot is in. */
+static unsigned int count_used(uint16_t from, uint16_t n, uint16_t size, bool wrap)
+{
+	unsigned int used_slots = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		uint16_t slot = (uint16_t)(from + i), flags;
+		bool lap = slot >= size ? !wrap : wrap;
+
+		flags = slots()[slot % size].flags;
+		used_slots += !!(flags & TVQ_PACKED_AVAIL) == lap &&
+			      !!(flags & TVQ_PACKED_USED) == lap;
+	}
+	return used_slots;
+}
+
+/* Runs of every length, at every place of the ring, of one turn and of two before a flush. */
+static void runs_of_buffers_come_back_as_they_were_added(void **state)
+{
+	enum { MOST = 7 };
+
+	(void)state;
+	for (int packed = 0; packed < 2; packed++) {
+		unsigned int added = 0, got = 0;
+		uint16_t slot = 0;
+		bool wrap = true;
+
+		open_in_order(packed, packed ? MOST : 8);
+		for (unsigned int round = 0; round < 200; round++) {
+			unsigned int n = 1 + round % MOST, first = 1 + round / MOST % n;
+			struct tvq_buf b[MOST];
+			uint32_t written = 99;
+
+			for (unsigned int i = 0; i < n; i++, added++)
+				assert_int_equal(add(1, 0, &tokens[added % 8]), 0);
+			tvq_drv_ring_publish(lab.drv);
+			assert_int_equal(tvq_ring_take_bufs(&lab.ring, b, n, false), n);
+			tvq_ring_add_used_bufs(&lab.ring, b, NULL, first);
+			tvq_ring_add_used_bufs(&lab.ring, b + first, NULL, n - first);
+			tvq_ring_flush(&lab.ring);
+			/* The driver's other descriptors are left alone. */
+			if (packed)
+				assert_int_equal(count_used(slot, (uint16_t)n, MOST, wrap),
+						 1 + (n > first));
+			for (unsigned int i = 0; i < n; i++, got++) {
+				/* What is there already makes no interrupt. */
+				assert_true(tvq_drv_ring_interrupts_on(lab.drv));
+				assert_ptr_equal(tvq_drv_ring_get(lab.drv, &written),
+						 &tokens[got % 8]);
+				assert_int_equal(written, 0);
+			}
+			assert_null(tvq_drv_ring_get(lab.drv, &written));
+			assert_false(tvq_drv_ring_interrupts_on(lab.drv));
+			assert_false(tvq_drv_ring_broken(lab.drv));
+			slot = (uint16_t)(slot + n);
+			wrap ^= slot >= MOST;
+			slot %= MOST;
+		}
+	}
+}
+
+static void a_runs_length_is_that_of_its_last_buffer(void **state)
+{
+	uint32_t written;
+
+	(void)state;
+	open_in_order(true, SIZE);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(add(0, 1, &tokens[i]), 0);
+	tvq_drv_ring_publish(lab.drv);
+	slots()[0].id = slots()[2].id;
+	slots()[0].len = 8;
+	slots()[0].flags = TVQ_PACKED_AVAIL | TVQ_PACKED_USED | VRING_DESC_F_WRITE;
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_ptr_equal(tvq_drv_ring_get(lab.drv, &written), &tokens[i]);
+		assert_int_equal(written, i == 2 ? 8 : 0);
+	}
+}
+
+static void a_buffer_that_a_run_has_passed_breaks_the_ring(void **state)
+{
+	uint32_t written;
+
+	(void)state;
+	open_in_order(true, SIZE);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(add(1, 0, &tokens[i]), 0);
+	tvq_drv_ring_publish(lab.drv);
+	slots()[0].id = slots()[1].id;
+	slots()[0].flags = TVQ_PACKED_AVAIL | TVQ_PACKED_USED;
+	assert_ptr_equal(tvq_drv_ring_get(lab.drv, &written), &tokens[0]);
+	assert_ptr_equal(tvq_drv_ring_get(lab.drv, &written), &tokens[1]);
+	slots()[2].id = slots()[1].id;
+	slots()[2].flags = TVQ_PACKED_AVAIL | TVQ_PACKED_USED;
+	expect_broken();
+}
+
+static void a_run_beyond_the_used_index_breaks_the_ring(void **state)
+{
+	uint32_t written;
+
+	(void)state;
+	open_in_order(false, SIZE);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(add(1, 0, &tokens[i]), 0);
+	tvq_drv_ring_publish(lab.drv);
+	used()->ring[0].id = 2;
+	used()->idx = 2;
+	assert_ptr_equal(tvq_drv_ring_get(lab.drv, &written), &tokens[0]);
+	assert_ptr_equal(tvq_drv_ring_get(lab.drv, &written), &tokens[1]);
+	expect_broken();
+}
+
 #define S(f) cmocka_unit_test_setup_teardown(f, setup_split, teardown)
 #define P(f) cmocka_unit_test_setup_teardown(f, setup_packed, teardown)
 
@@ -235,6 +361,10 @@ int main(void)
 		P(packed_used_id_that_is_not_in_flight_breaks_the_ring),
 		P(packed_used_id_out_of_range_breaks_the_ring),
 		P(packed_length_counts_only_where_something_was_written),
+		S(runs_of_buffers_come_back_as_they_were_added),
+		S(a_runs_length_is_that_of_its_last_buffer),
+		S(a_buffer_that_a_run_has_passed_breaks_the_ring),
+		S(a_run_beyond_the_used_index_breaks_the_ring),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

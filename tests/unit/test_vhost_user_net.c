@@ -31,18 +31,22 @@ static void come_again(struct net_guest *g)
 	net_hello(g, QEMU_TAKES);
 }
 
+/* Both formats, and both with IN_ORDER. */
+static const uint64_t ways[] = { 0, BIT(VIRTIO_F_RING_PACKED), BIT(VIRTIO_F_IN_ORDER),
+				 BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_IN_ORDER) };
+
 static void two_guests_exchange_frames(void **state)
 {
 	struct net_pair p;
 	unsigned int i, format, thread;
 
 	(void)state;
-	for (format = 0; format < 2; format++) {
+	for (format = 0; format < 4; format++) {
 		for (thread = 0; thread < 2; thread++) {
 			struct vu_lab_cfg cfg = { .thread = thread };
 
 			net_pair_open(&p, &cfg);
-			net_pair_start(&p, formats[format]);
+			net_pair_start(&p, ways[format]);
 			for (i = 0; i < 5; i++)
 				net_pair_talk(&p, (uint8_t)(3 * i));
 			net_pair_close(&p);
@@ -268,9 +272,9 @@ static void rings_go_on_after_a_clean_stop(void **state)
 	unsigned int format, i, round;
 
 	(void)state;
-	for (format = 0; format < 2; format++) {
+	for (format = 0; format < 4; format++) {
 		net_pair_open(&p, &none);
-		net_pair_start(&p, formats[format]);
+		net_pair_start(&p, ways[format]);
 		for (round = 0; round < 5; round++) {
 			uint32_t base[2];
 

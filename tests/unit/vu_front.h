@@ -250,6 +250,7 @@ static inline void front_make_ring(struct vu_front *f, unsigned int q)
 		.packed = f->features >> VIRTIO_F_RING_PACKED & 1,
 		.event_idx = f->features >> VIRTIO_RING_F_EVENT_IDX & 1,
 		.indirect = f->features >> VIRTIO_RING_F_INDIRECT_DESC & 1,
+		.in_order = f->features >> VIRTIO_F_IN_ORDER & 1,
 		.size = FRONT_RING_SIZE,
 		.mem = f->mem + at,
 		.iova = FRONT_GUEST + at,
