@@ -11,10 +11,15 @@
 void net_rx_slow(struct net_queue *q, struct tvq_port *p, const struct tvq_frame *const *f,
 		 unsigned int n);
 
-/* The header as the receiver gets it, without what HASH_REPORT adds. gap: bytes of the frame before
- * f->seg. */
-static inline void net_rx_header(uint8_t hdr[NET_HDR], const struct net_queue *q,
-				 const struct tvq_frame *f, unsigned int gap, unsigned int n_chains)
+/* The header as the receiver gets it, without what HASH_REPORT adds. */
+struct net_rx_hdr {
+	uint64_t begin; /* up to csum_start */
+	uint32_t end;	/* csum_offset, num_buffers */
+};
+
+/* gap: bytes of the frame before f->seg. */
+static inline struct net_rx_hdr net_rx_header(const struct net_queue *q, const struct tvq_frame *f,
+					      unsigned int gap, unsigned int n_chains)
 {
 	uint32_t offset = 0;
 	uint64_t h = 0;
@@ -33,8 +38,13 @@ static inline void net_rx_header(uint8_t hdr[NET_HDR], const struct net_queue *q
 			h |= (uint64_t)f->gso_type << 8 | (uint64_t)f->gso_size << 32 |
 			     (uint64_t)(uint16_t)(start + 60 < len ? start + 60 : len) << 16;
 	}
-	tvq_put64(hdr, h);
-	tvq_put32(hdr + 8, offset | n_chains << 16);
+	return (struct net_rx_hdr){ h, offset | n_chains << 16 };
+}
+
+static inline void net_rx_put_header(uint8_t to[NET_HDR], struct net_rx_hdr h)
+{
+	tvq_put64(to, h.begin);
+	tvq_put32(to + 8, h.end);
 }
 
 #endif

@@ -256,7 +256,7 @@ static void put_frame(struct run *r, const struct tvq_frame *f, bool csum)
 		plain = *f;
 		plain.flags = 0;
 	}
-	net_rx_header(hdr, r->q, csum ? &plain : f, head_len, n);
+	net_rx_put_header(hdr, net_rx_header(r->q, csum ? &plain : f, head_len, n));
 	if (__builtin_expect(r->q->report, 0))
 		make_hash(hdr + NET_HDR, r->q, f);
 	place_start(&p, c);
