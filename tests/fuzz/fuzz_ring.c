@@ -3,8 +3,8 @@
  * A ring's memory, both formats: the input is the queue's settings, what the device half is made to
  * do, and the memory. Buffers may overlap the ring, so serving them alters it meanwhile.
  *
- * Input: u8 flags (1 packed, 2 event index, 4 indirect), u8 segments a chain, u16 size, u16
- * available and u16 used position, u8 operations, so many bytes of these, the image.
+ * Input: u8 flags (1 packed, 2 event index, 4 indirect, 8 in order), u8 segments a chain, u16 size,
+ * u16 available and u16 used position, u8 operations, so many bytes of these, the image.
  */
 #include "ring_space.h"
 
@@ -140,6 +140,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	cfg.packed = data[0] & 1;
 	cfg.event_idx = data[0] & 2;
 	cfg.indirect = data[0] & 4;
+	cfg.in_order = data[0] & 8;
 	cfg.size = get16(data + 2);
 	cfg.avail_idx = get16(data + 4);
 	cfg.used_idx = get16(data + 6);

@@ -280,7 +280,7 @@ static void op_use(struct model *m)
 
 	if (!m->n_taken)
 		return;
-	at = lab_below(&m->seed, m->n_taken);
+	at = m->lab.cfg.in_order ? 0 : lab_below(&m->seed, m->n_taken);
 	s = &m->slot[m->taken[at]];
 	s->written = s->in_len ? lab_below(&m->seed, s->in_len + 1) : 0;
 	fill_in(s);
@@ -302,7 +302,7 @@ static void op_use_bufs(struct model *m)
 
 	if (!m->n_taken || m->lab.area)
 		return;
-	at = lab_below(&m->seed, m->n_taken);
+	at = m->lab.cfg.in_order ? 0 : lab_below(&m->seed, m->n_taken);
 	n = 1 + lab_below(&m->seed, m->n_taken - at);
 	none = lab_below(&m->seed, 2);
 	for (i = 0; i < n; i++) {
@@ -508,21 +508,32 @@ static void step(struct model *m)
 			 m->n_added + m->n_fifo + m->n_taken + m->n_done);
 }
 
-static void run(bool packed, uint16_t size, bool event_idx, bool indirect, bool inflight,
-		unsigned int steps, uint64_t seed)
+static void open_lab(struct lab *l, bool packed, uint16_t size, bool event_idx, bool indirect,
+		     bool in_order)
+{
+	lab_open(l, packed, size, event_idx, indirect ? MAX_SG : 0);
+	l->cfg.in_order = l->drv_cfg.in_order = in_order;
+	tvq_drv_ring_free(l->drv);
+	l->drv = tvq_drv_ring_new(&tvq_os_host, &l->drv_cfg, indirect ? MAX_SG : 0);
+	assert_non_null(l->drv);
+}
+
+static void run(bool packed, uint16_t size, bool event_idx, bool indirect, bool in_order,
+		bool inflight, unsigned int steps, uint64_t seed)
 {
 	struct model *m = calloc(1, sizeof(*m));
 	unsigned int i;
 
 	assert_non_null(m);
-	print_message("%s ring of %u, event_idx %d, indirect %d, in-flight area %d, seed %#llx\n",
-		      packed ? "packed" : "split", size, event_idx, indirect, inflight,
+	print_message("%s ring of %u, event_idx %d, indirect %d, in_order %d, in-flight area %d, "
+		      "seed %#llx\n",
+		      packed ? "packed" : "split", size, event_idx, indirect, in_order, inflight,
 		      (unsigned long long)seed);
 	m->seed = seed;
 	m->free_desc = size;
 	m->notify_wanted = true;
 	m->interrupt_wanted = true;
-	lab_open(&m->lab, packed, size, event_idx, indirect ? MAX_SG : 0);
+	open_lab(&m->lab, packed, size, event_idx, indirect, in_order);
 	if (inflight)
 		lab_add_inflight(&m->lab);
 	assert_int_equal(lab_start(&m->lab), 0);
@@ -545,8 +556,8 @@ static void run_all(bool packed, uint16_t size, bool inflight, unsigned int step
 {
 	unsigned int k;
 
-	for (k = 0; k < 4; k++)
-		run(packed, size, k & 1, k & 2, inflight, steps, seed + k);
+	for (k = 0; k < 8; k++)
+		run(packed, size, k & 1, k & 2, k & 4, inflight, steps, seed + k);
 }
 
 /* Every size that a split ring can have. */
@@ -578,12 +589,12 @@ static void packed_halves_agree_with_the_model_at_odd_sizes(void **state)
 static void halves_agree_while_indexes_wrap_many_times(void **state)
 {
 	(void)state;
-	run(false, 8, true, true, false, 800000, 0x33ab1e);
-	run(false, 32768, true, false, false, 1000000, 0x33ab1f);
-	run(true, 7, true, false, false, 200000, 0x33ab20);
-	run(true, 64, true, true, false, 200000, 0x33ab21);
-	run(false, 16, true, true, true, 800000, 0x33ab22);
-	run(true, 9, true, false, true, 200000, 0x33ab23);
+	run(false, 8, true, true, false, false, 800000, 0x33ab1e);
+	run(false, 32768, true, false, true, false, 1000000, 0x33ab1f);
+	run(true, 7, true, false, true, false, 200000, 0x33ab20);
+	run(true, 64, true, true, false, false, 200000, 0x33ab21);
+	run(false, 16, true, true, false, true, 800000, 0x33ab22);
+	run(true, 9, true, false, true, true, 200000, 0x33ab23);
 }
 
 /* TQ-130 TQ-131 */
