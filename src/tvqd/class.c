@@ -55,9 +55,10 @@ int tvqd_class_check_features(const struct tvqd_class *class, const struct tvqd_
 
 	if (tvqd_has(args, TVQD_FEATURES) && f & ~class->info.features) {
 		snprintf(err, TVQD_ERR_LEN,
-			 "features 0x%llx: mgmt0 cannot offer 0x%llx; a %s device has 0x%llx",
-			 (unsigned long long)f, (unsigned long long)(f & ~class->info.features),
-			 class->name, (unsigned long long)class->info.features);
+			 "features 0x%llx: %s cannot offer 0x%llx; a %s device has 0x%llx",
+			 (unsigned long long)f, class->mgmt,
+			 (unsigned long long)(f & ~class->info.features), class->name,
+			 (unsigned long long)class->info.features);
 		return -EINVAL;
 	}
 	if ((f & REQUIRED_FEATURES) != REQUIRED_FEATURES) {

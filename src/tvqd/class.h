@@ -70,7 +70,8 @@ struct tvqd_class {
 	const char *type; /* as in "dev show" */
 	uint32_t virtio_device_id;
 	const struct tvqd_class_ops *ops;
-	bool there; /* mgmt0 has it: TYPE_GET succeeded */
+	const char *mgmt; /* name of the management device that was asked */
+	bool there;	  /* that has it: TYPE_GET succeeded */
 	struct tvq_type_info info;
 };
 #define TVQD_CLASSES 2

@@ -30,9 +30,8 @@ static int blk_check(const struct tvqd_class *class, const struct tvqd_args *arg
 	uint64_t n = tvqd_num(args, TVQD_NUM_QUEUES), blk_size = tvqd_num(args, TVQD_BLK_SIZE);
 
 	if (n > class->info.max_vqs) {
-		snprintf(err, TVQD_ERR_LEN,
-			 "num_queues %llu: a block device of mgmt0 has at most %u",
-			 (unsigned long long)n, class->info.max_vqs);
+		snprintf(err, TVQD_ERR_LEN, "num_queues %llu: a block device of %s has at most %u",
+			 (unsigned long long)n, class->mgmt, class->info.max_vqs);
 		return -EINVAL;
 	}
 	if (blk_size & (blk_size - 1)) {

@@ -50,8 +50,8 @@ static int net_check(const struct tvqd_class *class, const struct tvqd_args *arg
 	if (n <= most)
 		return 0;
 	snprintf(err, TVQD_ERR_LEN,
-		 "max_vqp %llu: a net device of mgmt0 has at most %llu pairs of queues",
-		 (unsigned long long)n, (unsigned long long)most);
+		 "max_vqp %llu: a net device of %s has at most %llu pairs of queues",
+		 (unsigned long long)n, class->mgmt, (unsigned long long)most);
 	return -EINVAL;
 }
 

@@ -67,10 +67,11 @@ void tvqd_request_run(struct tvqd *d, struct tvqd_call *call)
 	const struct tvqd_command *cmd = call->rq.cmd;
 	char err[TVQD_ERR_LEN];
 
-	if (!(cmd->role & ~d->where->role)) {
+	/* Every daemon drives one; what may be missing is a device that it owns. */
+	if (!(cmd->role & ~tvqd_role(d))) {
 		cmd->run(d, call);
 		return;
 	}
-	d->where->refuse(d, cmd->name, err);
+	d->mgmt[0].where->refuse(d->mgmt, cmd->name, err);
 	tvqd_reply_err(call, -EOPNOTSUPP, "%s", err);
 }

@@ -2,11 +2,13 @@
 /*
  * Set-up and tear-down, which mirror each other:
  *
- *   loop, workers, pool, mgmt0 or the way to it (where.h), client, devices, control socket
+ *   loop, workers, pool, management devices or the way to them (where.h) with their clients,
+ *   devices, control socket
  *
  * The end: the control socket goes first, so that nothing new begins; requests under way run to
- * their end; uplinks and mirrors go; presenters end their connections and devices; the reset of mgmt0 destroys what is left
- * (TQ-055).
+ * their end; uplinks and mirrors go; presenters end their connections and devices; the reset of a
+ * management device destroys what is left of its own (TQ-055). The last goes first: the switch is
+ * that of mgmt0. Where storage hangs, block devices are left behind, but never ports.
  */
 #include <errno.h>
 #include <signal.h>
@@ -87,40 +89,41 @@ static void stop_loops(struct tvqd *d)
 	tvq_loop_free(d->loop);
 }
 
-const struct tvqd_where *tvqd_where(const struct tvqd *d)
-{
-	static const struct tvqd_where *const places[] = {
-		[TVQD_INPROC] = &tvqd_inproc,
-		[TVQD_SERVE] = &tvqd_served,
-		[TVQD_MANAGE] = &tvqd_managed,
-	};
-
-	return places[d->cfg.place];
-}
-
 static int start_pool(struct tvqd *d, char *err)
 {
-	return d->where->role & TVQD_OWNER ? tvqd_volumes_init(d, err) : 0;
+	return tvqd_role(d) & TVQD_OWNER ? tvqd_volumes_init(d, err) : 0;
 }
 
-static int start_client(struct tvqd *d, char *err)
+static int start_client(struct tvqd_mgmt *m, char *err)
 {
-	struct tvq_client_cfg cfg = { .packed = d->cfg.packed };
+	struct tvq_client_cfg cfg = { .packed = m->d->cfg.packed };
 	int ret = 0;
 
-	if (!(d->where->role & TVQD_DRIVER))
-		return 0;
-	d->client = tvq_client_new(d->bus, &cfg, &ret);
-	if (!d->client) {
-		snprintf(err, TVQD_ERR_LEN, "cannot drive the management device: %s",
+	m->client = tvq_client_new(m->bus, &cfg, &ret);
+	if (!m->client) {
+		snprintf(err, TVQD_ERR_LEN, "cannot drive the management device %s: %s", m->name,
 			 strerror(-ret));
 		return ret;
 	}
-	ret = tvqd_classes_get(d);
+	ret = tvqd_classes_get(m);
 	if (ret)
-		snprintf(err, TVQD_ERR_LEN, "%s does not say which devices it has: %s", TVQD_MGMT0,
+		snprintf(err, TVQD_ERR_LEN, "%s does not say which devices it has: %s", m->name,
 			 strerror(-ret));
 	return ret;
+}
+
+static int start_mgmts(struct tvqd *d, char *err)
+{
+	for (unsigned int i = 0; i < d->n_mgmts; i++) {
+		struct tvqd_mgmt *m = &d->mgmt[i];
+		int ret = m->where->start(m, err);
+
+		if (!ret && m->where->role & TVQD_DRIVER)
+			ret = start_client(m, err);
+		if (ret)
+			return ret;
+	}
+	return 0;
 }
 
 static int start_server(struct tvqd *d, char *err)
@@ -158,14 +161,14 @@ struct tvqd *tvqd_new(const struct tvqd_cfg *cfg, char *err)
 	}
 	d->cfg = *cfg;
 	d->listener.fd = d->listener.lock_fd = -1;
-	d->where = tvqd_where(d);
+	tvqd_mgmts_init(d);
 	tvq_os_host_log_level(cfg->log_level);
 	raise_fd_limit();
 	tvq_os_host.random(&seed, sizeof(seed));
 	if (tvqd_devices_init(&d->devices, seed) < 0)
 		snprintf(err, TVQD_ERR_LEN, "out of memory");
-	else if (!start_loops(d, err) && !start_pool(d, err) && !d->where->start(d, err) &&
-		 !start_client(d, err) && !start_server(d, err))
+	else if (!start_loops(d, err) && !start_pool(d, err) && !start_mgmts(d, err) &&
+		 !start_server(d, err))
 		return d;
 	tvqd_free(d);
 	return NULL;
@@ -257,26 +260,30 @@ static void end_presenters(struct tvqd *d)
 		tvq_log(&tvq_os_host, TVQ_LOG_WARN, "devices under way did not stop in time");
 }
 
-static void end_devices(struct tvqd *d)
+static void end_mgmt(struct tvqd_mgmt *m)
 {
+	struct tvqd_devices *ds = &m->d->devices;
 	struct tvqd_dev *dev;
 
-	end_presenters(d);
-	if (d->client)
-		tvq_client_free(d->client);
-	d->client = NULL;
-	for (uint32_t slot = 0; (dev = tvqd_devices_next(&d->devices, &slot)); slot++) {
-		d->bus->ops->space_free(d->bus, dev->asid);
-		tvqd_devices_remove(&d->devices, dev);
+	if (m->client)
+		tvq_client_free(m->client);
+	m->client = NULL;
+	for (uint32_t slot = 0; (dev = tvqd_devices_next(ds, &slot)); slot++) {
+		if (dev->mgmt != m)
+			continue;
+		m->bus->ops->space_free(m->bus, dev->asid);
+		tvqd_devices_remove(ds, dev);
 	}
+	m->where->stop(m);
 }
 
 void tvqd_free(struct tvqd *d)
 {
 	end_server(d);
 	tvqd_ports_end(d, END_NS);
-	end_devices(d);
-	d->where->stop(d);
+	end_presenters(d);
+	for (unsigned int i = d->n_mgmts; i-- > 0;)
+		end_mgmt(&d->mgmt[i]);
 	if (d->pool)
 		tvq_volume_pool_free(d->pool);
 	stop_loops(d);

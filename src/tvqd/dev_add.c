@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * dev add. The wire says OK or ERR and no more, so what a request asks for is compared with what
- * mgmt0 says it has (TYPE_GET) before CREATE, and a CREATE that fails all the same is explained
+ * the management device says it has (TYPE_GET) before CREATE, and a CREATE that fails all the same is explained
  * afterwards, from the pool and from AVAIL_RES: the good case pays for neither.
  *
  *   space_new -> CREATE -> FEAT DEVICE_GET, VQ_SIZE GET -> its port -> presenter -> answer
@@ -24,7 +24,7 @@
 #include "tvqd.h"
 
 struct add {
-	struct tvqd *d;
+	struct tvqd_mgmt *m;
 	struct tvqd_call *call;
 	struct tvqd_dev *dev;
 	struct tvq_create create;
@@ -50,10 +50,10 @@ static void add_failed(struct add *a)
 
 static void add_forget(struct add *a)
 {
-	struct tvqd *d = a->d;
+	struct tvqd_mgmt *m = a->m;
 
-	d->bus->ops->space_free(d->bus, a->dev->asid);
-	tvqd_devices_remove(&d->devices, a->dev);
+	m->bus->ops->space_free(m->bus, a->dev->asid);
+	tvqd_devices_remove(&m->d->devices, a->dev);
 	add_failed(a);
 }
 
@@ -70,7 +70,7 @@ static void add_undo(struct add *a)
 {
 	a->dev->state = TVQD_DEV_LIVE;
 	a->removal.done = removed;
-	tvqd_dev_remove(a->d, &a->removal, a->dev);
+	tvqd_dev_remove(&a->removal, a->dev);
 }
 
 static void say_out_of_fds(struct add *a)
@@ -84,7 +84,7 @@ static void say_out_of_fds(struct add *a)
 		 "2 + 2 per queue while a VM has it; the limit is %llu (RLIMIT_NOFILE): raise it "
 		 "(LimitNOFILE= of "
 		 "the service, ulimit -Hn) and start tvqd again",
-		 a->dev->name, a->d->devices.presented, (unsigned long long)rl.rlim_cur);
+		 a->dev->name, a->m->d->devices.presented, (unsigned long long)rl.rlim_cur);
 }
 
 /* The front end asks for it: a machine has moved here. */
@@ -92,7 +92,7 @@ static void announce(void *ctx)
 {
 	struct tvqd_dev *dev = ctx;
 
-	tvq_device_announce(dev->d->device, dev->device_id);
+	tvq_device_announce(dev->mgmt->device, dev->device_id);
 }
 
 static int add_present(struct add *a)
@@ -108,15 +108,15 @@ static int add_present(struct add *a)
 		.features = dev->features,
 		.num_queues = dev->num_queues,
 		.max_queue_size = dev->max_queue_size,
-		.announce = a->d->where->role & TVQD_OWNER ? announce : NULL,
+		.announce = a->m->where->role & TVQD_OWNER ? announce : NULL,
 		.announce_ctx = dev,
 	};
 
 	if (!path)
 		return 0;
-	dev->vhost_user = tvq_vhost_user_new(a->d->client, &cfg, a->why);
+	dev->vhost_user = tvq_vhost_user_new(a->m->client, &cfg, a->why);
 	if (dev->vhost_user) {
-		a->d->devices.presented++;
+		a->m->d->devices.presented++;
 		return 0;
 	}
 	a->err = errno ? -errno : -EIO;
@@ -168,7 +168,7 @@ static void change_done(struct tvq_switch_op *op)
 /* Before anybody can use it. */
 static void add_change(struct add *a)
 {
-	a->port = tvq_device_port(a->d->device, a->dev->device_id);
+	a->port = tvq_device_port(a->m->device, a->dev->device_id);
 	if (!a->port) {
 		a->err = -ENODEV;
 		snprintf(a->why, sizeof(a->why), "'%s' has no port", a->dev->name);
@@ -177,7 +177,7 @@ static void add_change(struct add *a)
 	}
 	a->op.run = change_run;
 	a->op.done = change_done;
-	tvq_switch_run(tvq_device_switch(a->d->device), &a->op);
+	tvq_switch_run(tvqd_switch(a->m->d), &a->op);
 }
 
 static void add_described(struct tvq_done *step, int err)
@@ -188,7 +188,7 @@ static void add_described(struct tvq_done *step, int err)
 	if (err) {
 		a->err = err;
 		snprintf(a->why, sizeof(a->why), "%s answers %s of the new device by an error",
-			 TVQD_MGMT0, tvq_client_failed(a->d->client));
+			 a->m->name, tvq_client_failed(a->m->client));
 		add_undo(a);
 		return;
 	}
@@ -208,13 +208,13 @@ static void add_avail_known(struct tvqd_avail *av, int err)
 		snprintf(a->why, sizeof(a->why),
 			 "%s has no room for '%s': %u devices live; dev del one, or start %s with "
 			 "higher --max-devices and --max-vqs",
-			 TVQD_MGMT0, a->dev->name, a->d->devices.n - 1, a->d->where->owner);
+			 a->m->name, a->dev->name, a->m->d->devices.n - 1, a->m->where->owner);
 	else if (!err && av->res.num_avail_vqs < a->dev->num_queues)
 		snprintf(a->why, sizeof(a->why),
 			 "%s has %u virtqueues left, '%s' needs %u: start %s with a higher "
 			 "--max-vqs",
-			 TVQD_MGMT0, av->res.num_avail_vqs, a->dev->name, a->dev->num_queues,
-			 a->d->where->owner);
+			 a->m->name, av->res.num_avail_vqs, a->dev->name, a->dev->num_queues,
+			 a->m->where->owner);
 	add_forget(a);
 }
 
@@ -225,7 +225,7 @@ static void mac_known(struct tvqd_mac_owner *o, const char *owner)
 	char mac[TVQD_MAC_LEN];
 
 	if (!owner) {
-		tvqd_avail_get(a->d, &a->avail, add_avail_known);
+		tvqd_avail_get(a->m, &a->avail, add_avail_known);
 		return;
 	}
 	tvqd_mac_text(o->mac, mac);
@@ -236,22 +236,22 @@ static void mac_known(struct tvqd_mac_owner *o, const char *owner)
 
 static void add_explain(struct add *a, int err)
 {
-	struct tvqd *d = a->d;
+	struct tvqd_mgmt *m = a->m;
 
 	if (err != -EIO) {
 		a->err = err;
-		snprintf(a->why, sizeof(a->why), "%s did not answer for '%s': %s", TVQD_MGMT0,
+		snprintf(a->why, sizeof(a->why), "%s did not answer for '%s': %s", m->name,
 			 a->dev->name, strerror(-err));
 		add_forget(a);
 		return;
 	}
-	a->err = d->where->explain(d, a->dev->class, &a->call->rq.args, a->why);
+	a->err = m->where->explain(m, a->dev->class, &a->call->rq.args, a->why);
 	if (a->err == -EINVAL)
 		add_forget(a);
-	else if (d->device && tvqd_has(&a->call->rq.args, TVQD_MAC))
-		tvqd_mac_owner(d, &a->mac_owner, a->config.net.mac, mac_known);
+	else if (m->device && tvqd_has(&a->call->rq.args, TVQD_MAC))
+		tvqd_mac_owner(m->d, &a->mac_owner, a->config.net.mac, mac_known);
 	else
-		tvqd_avail_get(d, &a->avail, add_avail_known);
+		tvqd_avail_get(m, &a->avail, add_avail_known);
 }
 
 static void add_created(struct tvq_create *cr)
@@ -263,9 +263,9 @@ static void add_created(struct tvq_create *cr)
 		add_explain(a, cr->err);
 		return;
 	}
-	tvqd_devices_set_id(&a->d->devices, a->dev, cr->device_id);
+	tvqd_devices_set_id(&a->m->d->devices, a->dev, cr->device_id);
 	a->step.fn = add_described;
-	seq = tvq_seq_new(a->d->client, cr->device_id);
+	seq = tvq_seq_new(a->m->client, cr->device_id);
 	if (!seq) {
 		add_described(&a->step, -ENOMEM);
 		return;
@@ -277,41 +277,28 @@ static void add_created(struct tvq_create *cr)
 	tvq_seq_run(seq, &a->step);
 }
 
-static struct tvqd_class *find_class(struct tvqd *d, const char *name, char *err)
+/* The one that it is to be created on; NULL and *ret: a sentence in err. */
+static struct tvqd_mgmt *check_mgmt(struct tvqd *d, const struct tvqd_args *args, char *err,
+				    int *ret)
 {
-	size_t n;
+	const char *name = tvqd_str(args, TVQD_MGMTDEV);
+	struct tvqd_mgmt *m = tvqd_mgmt_find(d, name);
 
-	for (unsigned int i = 0; i < TVQD_CLASSES; i++) {
-		struct tvqd_class *c = &d->classes[i];
-
-		if (strcmp(c->name, name) != 0)
-			continue;
-		if (c->there)
-			return c;
-		snprintf(err, TVQD_ERR_LEN, "class '%s': %s creates no %s devices; it has:", name,
-			 TVQD_MGMT0, c->type);
-		goto list;
+	if (!m) {
+		*ret = -EINVAL;
+		snprintf(err, TVQD_ERR_LEN, "mgmtdev '%s': %s", name, tvqd_mgmt_names(d));
+	} else if (!(m->where->role & TVQD_DRIVER)) {
+		*ret = -EOPNOTSUPP;
+		m->where->refuse(m, "dev add", err);
+		m = NULL;
 	}
-	snprintf(err, TVQD_ERR_LEN, "class '%s' is not known; %s has:", name, TVQD_MGMT0);
-list:
-	n = strlen(err);
-	for (unsigned int i = 0; i < TVQD_CLASSES; i++) {
-		if (d->classes[i].there)
-			n += (size_t)snprintf(err + n, TVQD_ERR_LEN - n, " %s", d->classes[i].name);
-	}
-	return NULL;
+	return m;
 }
 
-static struct tvqd_class *check_add(struct tvqd *d, const struct tvqd_args *args, char *err)
+static struct tvqd_class *check_add(struct tvqd_mgmt *m, const struct tvqd_args *args, char *err)
 {
-	const char *mgmtdev = tvqd_str(args, TVQD_MGMTDEV);
-	struct tvqd_class *class;
+	struct tvqd_class *class = tvqd_class_find(m, tvqd_str(args, TVQD_CLASS), err);
 
-	if (strcmp(mgmtdev, TVQD_MGMT0) != 0) {
-		snprintf(err, TVQD_ERR_LEN, "mgmtdev '%s': there is only %s", mgmtdev, TVQD_MGMT0);
-		return NULL;
-	}
-	class = find_class(d, tvqd_str(args, TVQD_CLASS), err);
 	if (!class)
 		return NULL;
 	if (tvqd_class_check_words(class, args, err) < 0 ||
@@ -322,20 +309,20 @@ static struct tvqd_class *check_add(struct tvqd *d, const struct tvqd_args *args
 }
 
 /* Rules of a port are its owner's to set. */
-static int check_change(struct tvqd *d, const struct tvqd_args *args, struct tvqd_port_change *c,
-			char *err)
+static int check_change(struct tvqd_mgmt *m, const struct tvqd_args *args,
+			struct tvqd_port_change *c, char *err)
 {
 	if (tvqd_port_change(args, c, err) < 0)
 		return -EINVAL;
-	if (!c->have || d->where->role & TVQD_OWNER)
+	if (!c->have || m->where->role & TVQD_OWNER)
 		return 0;
 	snprintf(err, TVQD_ERR_LEN,
 		 "%s: the ports' rules are those of the tvqd that serves %s at %s: dev set there",
-		 tvqd_key_name((enum tvqd_key)__builtin_ctzll(c->have)), TVQD_MGMT0, d->cfg.socket);
+		 tvqd_key_name((enum tvqd_key)__builtin_ctzll(c->have)), m->name, m->d->cfg.socket);
 	return -EOPNOTSUPP;
 }
 
-static struct add *new_add(struct tvqd *d, struct tvqd_call *call, struct tvqd_class *class)
+static struct add *new_add(struct tvqd_mgmt *m, struct tvqd_call *call, struct tvqd_class *class)
 {
 	const struct tvqd_args *args = &call->rq.args;
 	const char *name = tvqd_str(args, TVQD_NAME);
@@ -346,22 +333,22 @@ static struct add *new_add(struct tvqd *d, struct tvqd_call *call, struct tvqd_c
 		tvqd_reply_err(call, -ENOMEM, "out of memory");
 		return NULL;
 	}
-	a->d = d;
+	a->m = m;
 	a->call = call;
-	a->dev = tvqd_devices_add(&d->devices, name, &err);
+	a->dev = tvqd_devices_add(&m->d->devices, name, &err);
 	if (!a->dev) {
 		tvqd_reply_err(call, err, "out of memory");
 		free(a);
 		return NULL;
 	}
-	a->dev->d = d;
+	a->dev->mgmt = m;
 	a->dev->class = class;
-	err = d->bus->ops->space_new(d->bus, &a->dev->asid);
+	err = m->bus->ops->space_new(m->bus, &a->dev->asid);
 	if (!err)
 		return a;
-	tvqd_devices_remove(&d->devices, a->dev);
+	tvqd_devices_remove(&m->d->devices, a->dev);
 	tvqd_reply_err(call, err, "no address space is left for '%s': %u devices live", name,
-		       d->devices.n);
+		       m->d->devices.n);
 	free(a);
 	return NULL;
 }
@@ -374,17 +361,18 @@ void tvqd_dev_add(struct tvqd *d, struct tvqd_call *call)
 	char err[TVQD_ERR_LEN];
 	struct add *a;
 	int ret = -EINVAL;
+	struct tvqd_mgmt *m = check_mgmt(d, args, err, &ret);
 
-	class = check_add(d, args, err);
+	class = m ? check_add(m, args, err) : NULL;
 	if (class)
-		ret = check_change(d, args, &change, err);
+		ret = check_change(m, args, &change, err);
 	if (!ret)
 		ret = tvqd_name_free(d, tvqd_str(args, TVQD_NAME), false, err);
 	if (ret) {
 		tvqd_reply_err(call, ret, "%s", err);
 		return;
 	}
-	a = new_add(d, call, class);
+	a = new_add(m, call, class);
 	if (!a)
 		return;
 	a->change = change;
@@ -397,5 +385,5 @@ void tvqd_dev_add(struct tvqd *d, struct tvqd_call *call)
 	/* What it will need, for the explanation of a failure. */
 	a->dev->num_queues =
 		class->ops->num_queues(tvqd_class_offered(class, args), a->dev->num_asked);
-	tvq_client_create(d->client, &a->create);
+	tvq_client_create(m->client, &a->create);
 }

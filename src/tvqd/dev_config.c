@@ -15,6 +15,7 @@
 struct config_show {
 	struct tvqd_call *call;
 	struct tvq_done step;
+	const char *mgmt;
 	const struct tvqd_class *class;
 	uint8_t config[CONFIG_BYTES];
 	uint8_t status;
@@ -43,7 +44,7 @@ static void config_got(struct tvq_done *step, int err)
 	if (err)
 		tvqd_reply_err(s->call, err,
 			       "%s answers for '%s' by an error: it is being reset or deleted",
-			       TVQD_MGMT0, s->name);
+			       s->mgmt, s->name);
 	else
 		tvqd_reply(s->call, tvqd_one("config", s->name, show_config(s)));
 	free(s);
@@ -58,13 +59,14 @@ void tvqd_dev_config_show(struct tvqd *d, struct tvqd_call *call)
 	if (!dev)
 		return;
 	s = calloc(1, sizeof(*s));
-	seq = s ? tvq_seq_new(d->client, dev->device_id) : NULL;
+	seq = s ? tvq_seq_new(dev->mgmt->client, dev->device_id) : NULL;
 	if (!seq) {
 		free(s);
 		tvqd_reply_err(call, -ENOMEM, "out of memory");
 		return;
 	}
 	s->call = call;
+	s->mgmt = dev->mgmt->name;
 	s->class = dev->class;
 	s->features = dev->features;
 	memcpy(s->name, dev->name, strlen(dev->name) + 1);

@@ -13,13 +13,13 @@
 
 static void removal_end(struct tvqd_removal *r, int err)
 {
-	struct tvqd *d = r->d;
+	struct tvqd_mgmt *m = r->dev->mgmt;
 
 	if (err) {
 		r->dev->state = TVQD_DEV_LIVE;
 	} else {
-		d->bus->ops->space_free(d->bus, r->dev->asid);
-		tvqd_devices_remove(&d->devices, r->dev);
+		m->bus->ops->space_free(m->bus, r->dev->asid);
+		tvqd_devices_remove(&m->d->devices, r->dev);
 	}
 	r->done(r, err);
 }
@@ -32,7 +32,7 @@ static void destroyed(struct tvq_done *step, int err)
 
 static void destroy_device(struct tvqd_removal *r)
 {
-	struct tvq_seq *seq = tvq_seq_new(r->d->client, r->dev->device_id);
+	struct tvq_seq *seq = tvq_seq_new(r->dev->mgmt->client, r->dev->device_id);
 
 	if (!seq) {
 		removal_end(r, -ENOMEM);
@@ -50,15 +50,14 @@ static void unpresented(struct tvq_done *step, int err)
 
 	/* Whatever its reset met, DESTROY ends it. */
 	(void)err;
-	r->d->devices.presented--;
+	r->dev->mgmt->d->devices.presented--;
 	destroy_device(r);
 }
 
-void tvqd_dev_remove(struct tvqd *d, struct tvqd_removal *r, struct tvqd_dev *dev)
+void tvqd_dev_remove(struct tvqd_removal *r, struct tvqd_dev *dev)
 {
 	struct tvq_vhost_user *vhost_user = dev->vhost_user;
 
-	r->d = d;
 	r->dev = dev;
 	dev->state = TVQD_DEV_DELETING;
 	if (!vhost_user) {
@@ -68,21 +67,6 @@ void tvqd_dev_remove(struct tvqd *d, struct tvqd_removal *r, struct tvqd_dev *de
 	dev->vhost_user = NULL;
 	r->step.fn = unpresented;
 	tvq_vhost_user_free(vhost_user, &r->step);
-}
-
-struct tvqd_dev *tvqd_dev_live(struct tvqd *d, struct tvqd_call *call)
-{
-	const char *name = tvqd_str(&call->rq.args, TVQD_NAME);
-	struct tvqd_dev *dev = tvqd_devices_find(&d->devices, name);
-
-	if (!dev)
-		tvqd_reply_err(call, -ENOENT, "no device '%s'; dev show lists them", name);
-	else if (dev->state != TVQD_DEV_LIVE)
-		tvqd_reply_err(call, -EBUSY, "device '%s' is being %s", name,
-			       dev->state == TVQD_DEV_ADDING ? "added" : "deleted");
-	else
-		return dev;
-	return NULL;
 }
 
 struct del {
@@ -95,7 +79,7 @@ static void del_done(struct tvqd_removal *r, int err)
 	struct del *del = (struct del *)((char *)r - offsetof(struct del, removal));
 
 	if (err)
-		tvqd_reply_err(del->call, err, "%s did not destroy '%s': %s", TVQD_MGMT0,
+		tvqd_reply_err(del->call, err, "%s did not destroy '%s': %s", r->dev->mgmt->name,
 			       r->dev->name, strerror(-err));
 	else
 		tvqd_reply(del->call, NULL);
@@ -116,5 +100,5 @@ void tvqd_dev_del(struct tvqd *d, struct tvqd_call *call)
 	}
 	del->call = call;
 	del->removal.done = del_done;
-	tvqd_dev_remove(d, &del->removal, dev);
+	tvqd_dev_remove(&del->removal, dev);
 }

@@ -12,11 +12,9 @@
 
 struct set {
 	struct tvq_switch_op op;
-	struct tvqd *d;
 	struct tvqd_call *call;
-	struct tvq_port *port;
+	struct tvqd_target t;
 	struct tvqd_port_change change;
-	uint64_t device_id;
 	int err;
 };
 
@@ -24,7 +22,7 @@ static void set_run(struct tvq_switch_op *op)
 {
 	struct set *s = (struct set *)op;
 
-	s->err = tvqd_port_apply(s->port, &s->change);
+	s->err = tvqd_port_apply(s->t.port, &s->change);
 }
 
 static int reply_gone(struct tvqd_call *call, int err)
@@ -42,13 +40,13 @@ static int reply_gone(struct tvqd_call *call, int err)
 }
 
 /* The rest is done. The port of a device and its status field change together. */
-static void set_link(struct tvqd *d, struct tvqd_call *call, uint64_t device_id)
+static void set_link(struct tvqd_call *call, const struct tvqd_target *t)
 {
 	const struct tvqd_args *args = &call->rq.args;
 	int err = 0;
 
 	if (tvqd_has(args, TVQD_LINK))
-		err = tvq_device_set_link(d->device, device_id, tvqd_num(args, TVQD_LINK));
+		err = tvq_device_set_link(t->mgmt->device, t->device_id, tvqd_num(args, TVQD_LINK));
 	if (err)
 		reply_gone(call, err);
 	else
@@ -62,7 +60,7 @@ static void set_done(struct tvq_switch_op *op)
 	if (s->err)
 		reply_gone(s->call, s->err);
 	else
-		set_link(s->d, s->call, s->device_id);
+		set_link(s->call, &s->t);
 	free(s);
 }
 
@@ -87,7 +85,6 @@ static bool find(struct tvqd *d, struct tvqd_call *call, struct tvqd_target *t)
 
 void tvqd_dev_set(struct tvqd *d, struct tvqd_call *call)
 {
-	struct tvqd_target t;
 	char err[TVQD_ERR_LEN];
 	struct set *s;
 
@@ -106,22 +103,19 @@ void tvqd_dev_set(struct tvqd *d, struct tvqd_call *call)
 		free(s);
 		return;
 	}
-	if (!find(d, call, &t)) {
+	if (!find(d, call, &s->t)) {
 		free(s);
 		return;
 	}
 	if (!s->change.have) {
-		set_link(d, call, t.device_id);
+		set_link(call, &s->t);
 		free(s);
 		return;
 	}
 	s->op.run = set_run;
 	s->op.done = set_done;
-	s->d = d;
 	s->call = call;
-	s->port = t.port;
-	s->device_id = t.device_id;
-	tvq_switch_run(tvq_device_switch(d->device), &s->op);
+	tvq_switch_run(tvqd_switch(d), &s->op);
 }
 
 void tvqd_dev_announce(struct tvqd *d, struct tvqd_call *call)
@@ -131,7 +125,7 @@ void tvqd_dev_announce(struct tvqd *d, struct tvqd_call *call)
 
 	if (!find(d, call, &t))
 		return;
-	err = tvq_device_announce(d->device, t.device_id);
+	err = tvq_device_announce(t.mgmt->device, t.device_id);
 	if (err)
 		reply_gone(call, err);
 	else

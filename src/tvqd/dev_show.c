@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * dev show. A listing is bounded in what one request walks and
- * returns: "next" in the answer is the "from" of the request that goes on.
+ * dev show. A listing is bounded in what one request walks and returns: "next" in the answer is the
+ * "from" of the request that goes on. Devices that have names come first, then those with numbers.
  */
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include <present/vhost_user.h>
 
 #include "json.h"
 #include "tvqd.h"
 
-#define PAGE 256
+#define PAGE	256
+/* Where "from" goes on from slots, which are below it, to numbers. */
+#define NUMBERS (1ull << 32)
 
 static struct json_object *show_named(const struct tvqd_dev *dev)
 {
@@ -20,7 +20,7 @@ static struct json_object *show_named(const struct tvqd_dev *dev)
 	struct tvq_vhost_user_info info;
 
 	tvqd_add_str(o, "type", dev->class->type);
-	tvqd_add_str(o, "mgmtdev", TVQD_MGMT0);
+	tvqd_add_str(o, "mgmtdev", dev->mgmt->name);
 	tvqd_add_num(o, "vendor_id", TVQD_VENDOR_ID);
 	tvqd_add_num(o, "max_vqs", dev->num_queues);
 	tvqd_add_num(o, "max_vq_size", dev->max_queue_size);
@@ -36,47 +36,14 @@ static struct json_object *show_named(const struct tvqd_dev *dev)
 	return o;
 }
 
-void tvqd_dev_show(struct tvqd *d, struct tvqd_call *call)
-{
-	d->where->dev_show(d, call);
-}
-
-void tvqd_dev_show_named(struct tvqd *d, struct tvqd_call *call)
-{
-	struct json_object *result, *list;
-	uint64_t from = tvqd_num(&call->rq.args, TVQD_FROM);
-	uint32_t slot = from < UINT32_MAX ? (uint32_t)from : UINT32_MAX;
-	struct tvqd_dev *dev;
-
-	if (tvqd_has(&call->rq.args, TVQD_NAME)) {
-		dev = tvqd_dev_live(d, call);
-		if (dev)
-			tvqd_reply(call, tvqd_one("dev", dev->name, show_named(dev)));
-		return;
-	}
-	result = json_object_new_object();
-	list = json_object_new_object();
-	for (unsigned int n = 0; n < PAGE; n++, slot++) {
-		dev = tvqd_devices_next(&d->devices, &slot);
-		if (!dev)
-			break;
-		json_object_object_add(list, dev->name, show_named(dev));
-	}
-	json_object_object_add(result, "dev", list);
-	if (slot < d->devices.n_slots)
-		tvqd_add_num(result, "next", slot);
-	tvqd_reply(call, result);
-}
-
-/* The owner knows numbers, not names. */
-
 /* all: with the lists of features, which are for one device. */
-static struct json_object *show_owned(const struct tvq_device_info *info, bool all)
+static struct json_object *show_numbered(const struct tvqd_mgmt *m,
+					 const struct tvq_device_info *info, bool all)
 {
 	struct json_object *o = json_object_new_object();
 
 	tvqd_add_str(o, "type", info->type);
-	tvqd_add_str(o, "mgmtdev", TVQD_MGMT0);
+	tvqd_add_str(o, "mgmtdev", m->name);
 	tvqd_add_num(o, "vendor_id", TVQD_VENDOR_ID);
 	tvqd_add_num(o, "max_vqs", info->n_vqs);
 	tvqd_add_num(o, "device_id", info->id);
@@ -92,47 +59,81 @@ static struct json_object *show_owned(const struct tvq_device_info *info, bool a
 	return o;
 }
 
-/* A device by its number, in decimal. */
-static void show_one_owned(struct tvqd *d, struct tvqd_call *call, const char *name)
+static void show_one(struct tvqd *d, struct tvqd_call *call, const char *name)
 {
 	struct tvq_device_info info;
-	char *end;
-	uint64_t id = strtoull(name, &end, 10);
+	const struct tvqd_mgmt *m = tvqd_dev_numbered(d, name, &info);
+	const struct tvqd_dev *dev;
 
-	if (*end || name[0] < '0' || name[0] > '9' || tvq_device_info(d->device, id, &info) < 0)
-		tvqd_reply_err(call, -ENOENT,
-			       "no device '%s': the owner of %s knows its devices by their "
-			       "numbers; dev show lists them",
-			       name, TVQD_MGMT0);
-	else
-		tvqd_reply(call, tvqd_one("dev", name, show_owned(&info, true)));
-}
-
-void tvqd_dev_show_owned(struct tvqd *d, struct tvqd_call *call)
-{
-	const char *name = tvqd_str(&call->rq.args, TVQD_NAME);
-	struct json_object *result, *list;
-	uint64_t last = tvqd_num(&call->rq.args, TVQD_FROM), id;
-	struct tvq_device_info info;
-
-	if (name) {
-		show_one_owned(d, call, name);
+	if (m) {
+		tvqd_reply(call, tvqd_one("dev", name, show_numbered(m, &info, true)));
 		return;
 	}
-	result = json_object_new_object();
-	list = json_object_new_object();
-	id = tvq_device_before(d->device, last ? last : UINT64_MAX);
-	for (unsigned int n = 0; id && n < PAGE; n++) {
-		char number[24];
+	dev = tvqd_dev_live(d, call);
+	if (dev)
+		tvqd_reply(call, tvqd_one("dev", name, show_named(dev)));
+}
 
-		tvq_device_info(d->device, id, &info);
-		snprintf(number, sizeof(number), "%llu", (unsigned long long)id);
-		json_object_object_add(list, number, show_owned(&info, false));
-		last = id;
-		id = tvq_device_before(d->device, last);
+struct listing {
+	struct json_object *list;
+	uint64_t from, next; /* 0: the beginning, and the end */
+	unsigned int n;
+};
+
+/* Those with names, by their slots. */
+static void list_named(const struct tvqd_devices *ds, struct listing *ls)
+{
+	uint32_t slot = (uint32_t)ls->from;
+	struct tvqd_dev *dev;
+
+	for (; ls->n < PAGE; ls->n++, slot++) {
+		dev = tvqd_devices_next(ds, &slot);
+		if (!dev)
+			break;
+		json_object_object_add(ls->list, dev->name, show_named(dev));
 	}
-	json_object_object_add(result, "dev", list);
+	if (slot < ds->n_slots)
+		ls->next = slot;
+}
+
+/* Those with numbers, the latest first. */
+static void list_numbered(const struct tvqd_mgmt *m, struct listing *ls)
+{
+	uint64_t last = ls->from > NUMBERS ? ls->from - NUMBERS : UINT64_MAX;
+	uint64_t id = tvq_device_before(m->device, last);
+	struct tvq_device_info info;
+	char number[24];
+
+	for (; id && ls->n < PAGE; ls->n++) {
+		tvq_device_info(m->device, id, &info);
+		snprintf(number, sizeof(number), "%llu", (unsigned long long)id);
+		json_object_object_add(ls->list, number, show_numbered(m, &info, false));
+		last = id;
+		id = tvq_device_before(m->device, last);
+	}
 	if (id)
-		tvqd_add_num(result, "next", last);
+		ls->next = NUMBERS + (last == UINT64_MAX ? 0 : last);
+}
+
+void tvqd_dev_show(struct tvqd *d, struct tvqd_call *call)
+{
+	const char *name = tvqd_str(&call->rq.args, TVQD_NAME);
+	struct listing ls = { .from = tvqd_num(&call->rq.args, TVQD_FROM) };
+	const struct tvqd_mgmt *numbered = tvqd_numbered(d);
+	struct json_object *result;
+
+	if (name) {
+		show_one(d, call, name);
+		return;
+	}
+	ls.list = json_object_new_object();
+	if (ls.from < NUMBERS)
+		list_named(&d->devices, &ls);
+	if (!ls.next && numbered)
+		list_numbered(numbered, &ls);
+	result = json_object_new_object();
+	json_object_object_add(result, "dev", ls.list);
+	if (ls.next)
+		tvqd_add_num(result, "next", ls.next);
 	tvqd_reply(call, result);
 }

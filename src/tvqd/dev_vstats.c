@@ -15,7 +15,7 @@
 #include "tvqd.h"
 
 struct vstats_show {
-	struct tvqd *d;
+	struct tvqd_mgmt *mgmt;
 	struct tvqd_call *call;
 	struct tvq_done step;
 	const struct tvqd_class *class;
@@ -47,7 +47,7 @@ static void failed(struct vstats_show *s, int err)
 	tvqd_reply_err(s->call, err,
 		       "%s answers for '%s' by an error: it is being reset or deleted, or has no "
 		       "statistics",
-		       TVQD_MGMT0, s->name);
+		       s->mgmt->name, s->name);
 	free(s);
 }
 
@@ -95,7 +95,7 @@ static void features_got(struct tvq_done *step, int err)
 		return;
 	}
 	s->n = tvqd_has(args, TVQD_QIDX) ? 1 : n;
-	seq = tvq_seq_new(s->d->client, s->device_id);
+	seq = tvq_seq_new(s->mgmt->client, s->device_id);
 	if (!seq) {
 		failed(s, -ENOMEM);
 		return;
@@ -115,13 +115,13 @@ void tvqd_dev_vstats_show(struct tvqd *d, struct tvqd_call *call)
 	if (!dev)
 		return;
 	s = calloc(1, sizeof(*s) + dev->num_queues * sizeof(s->st[0]));
-	seq = s ? tvq_seq_new(d->client, dev->device_id) : NULL;
+	seq = s ? tvq_seq_new(dev->mgmt->client, dev->device_id) : NULL;
 	if (!seq) {
 		free(s);
 		tvqd_reply_err(call, -ENOMEM, "out of memory");
 		return;
 	}
-	s->d = d;
+	s->mgmt = dev->mgmt;
 	s->call = call;
 	s->class = dev->class;
 	s->device_id = dev->device_id;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The managed devices by their names.
+ * The managed devices by their names: those of the one management device that we drive.
  */
 #ifndef TVQD_DEVICES_H
 #define TVQD_DEVICES_H
@@ -12,8 +12,8 @@
 #include <tvq/volume.h>
 
 struct tvq_vhost_user;
-struct tvqd;
 struct tvqd_class;
+struct tvqd_mgmt;
 
 /*
  *   ADDING -> LIVE      CREATE and the presenter succeeded; else the entry goes
@@ -28,7 +28,7 @@ struct tvqd_dev {
 	uint32_t hash;
 	uint32_t slot;
 	uint64_t device_id; /* from CREATE, by tvqd_devices_set_id(); 0: none yet */
-	struct tvqd *d;
+	struct tvqd_mgmt *mgmt;
 	const struct tvqd_class *class;
 	uint32_t asid;	    /* a space of its own */
 	uint16_t num_asked; /* request queues or pairs, by dev add */
@@ -78,15 +78,10 @@ struct tvqd_dev *tvqd_devices_next(const struct tvqd_devices *ds, uint32_t *slot
  * 0, the entry is gone. The device is LIVE. Does not wait.
  */
 struct tvqd_removal {
-	struct tvqd *d;
 	struct tvqd_dev *dev;
 	struct tvq_done step;
 	void (*done)(struct tvqd_removal *r, int err);
 };
-void tvqd_dev_remove(struct tvqd *d, struct tvqd_removal *r, struct tvqd_dev *dev);
-
-/* A LIVE device by its name; NULL: the call has been answered with what is wrong. */
-struct tvqd_call;
-struct tvqd_dev *tvqd_dev_live(struct tvqd *d, struct tvqd_call *call);
+void tvqd_dev_remove(struct tvqd_removal *r, struct tvqd_dev *dev);
 
 #endif

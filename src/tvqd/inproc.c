@@ -10,37 +10,38 @@
 
 #include "mgmt.h"
 #include "tvqd.h"
+#include "volumes.h"
 
-static int inproc_start(struct tvqd *d, char *err)
+static int inproc_start(struct tvqd_mgmt *m, char *err)
 {
 	struct tvq_mgmt_cfg cfg;
 	int ret = 0;
 
-	tvqd_mgmt_cfg(d, &cfg);
-	d->bus = tvq_inproc_new(&cfg, &ret);
-	if (!d->bus) {
-		snprintf(err, TVQD_ERR_LEN, "cannot make the management device: %s",
+	tvqd_mgmt_cfg(m, &cfg);
+	m->bus = tvq_inproc_new(&cfg, &ret);
+	if (!m->bus) {
+		snprintf(err, TVQD_ERR_LEN, "cannot make the management device %s: %s", m->name,
 			 strerror(-ret));
 		return ret;
 	}
-	d->device = tvq_inproc_device(d->bus);
+	m->device = tvq_inproc_device(m->bus);
 	return 0;
 }
 
-static void inproc_stop(struct tvqd *d)
+static void inproc_stop(struct tvqd_mgmt *m)
 {
-	if (d->bus)
-		d->bus->ops->free(d->bus);
+	if (m->bus)
+		m->bus->ops->free(m->bus);
 }
 
-static int inproc_explain(struct tvqd *d, const struct tvqd_class *class,
+static int inproc_explain(struct tvqd_mgmt *m, const struct tvqd_class *class,
 			  const struct tvqd_args *args, char *err)
 {
-	if (class->ops->volumes && tvqd_volume_explain(d, args, err) < 0)
+	if (class->ops->volumes && tvqd_volume_explain(m->d, args, err) < 0)
 		return -EINVAL;
 	snprintf(err, TVQD_ERR_LEN,
 		 "%s refused to create '%s'; the log of tvqd says why, with --log-level debug",
-		 TVQD_MGMT0, tvqd_str(args, TVQD_NAME));
+		 m->name, tvqd_str(args, TVQD_NAME));
 	return -EIO;
 }
 
@@ -51,5 +52,4 @@ const struct tvqd_where tvqd_inproc = {
 	.start = inproc_start,
 	.stop = inproc_stop,
 	.explain = inproc_explain,
-	.dev_show = tvqd_dev_show_named,
 };

@@ -15,12 +15,12 @@
 
 static void gone(void *ctx, const char *why)
 {
-	struct tvqd *d = ctx;
+	struct tvqd_mgmt *m = ctx;
 
-	tvq_log(&tvq_os_host, TVQ_LOG_ERR, "%s is gone: the server at %s: %s; ending", TVQD_MGMT0,
-		d->cfg.socket, why);
-	d->failed = -ENODEV;
-	tvq_loop_stop(d->loop);
+	tvq_log(&tvq_os_host, TVQ_LOG_ERR, "%s is gone: the server at %s: %s; ending", m->name,
+		m->d->cfg.socket, why);
+	m->d->failed = -ENODEV;
+	tvq_loop_stop(m->d->loop);
 }
 
 /*
@@ -30,12 +30,12 @@ static void gone(void *ctx, const char *why)
 #define PATIENCE_NS 2000000000ull
 #define PAUSE_US    100000
 
-static int managed_start(struct tvqd *d, char *err)
+static int managed_start(struct tvqd_mgmt *m, char *err)
 {
 	uint64_t end = tvq_os_host.now() + PATIENCE_NS;
 	char why[TVQ_VIRTIO_PCI_ERR_LEN];
 
-	while (!(d->bus = tvq_vfio_user_bus(d->loop, d->cfg.socket, why))) {
+	while (!(m->bus = tvq_vfio_user_bus(m->d->loop, m->d->cfg.socket, why))) {
 		if (tvq_os_host.now() < end) {
 			usleep(PAUSE_US);
 			continue;
@@ -44,34 +44,34 @@ static int managed_start(struct tvqd *d, char *err)
 			 "--manage: %s; does tvqd --serve run there, without another client?", why);
 		return -EIO;
 	}
-	tvq_vfio_user_bus_gone(d->bus, gone, d);
-	tvq_log(&tvq_os_host, TVQ_LOG_INFO, "%s is the device that is served at %s", TVQD_MGMT0,
-		d->cfg.socket);
+	tvq_vfio_user_bus_gone(m->bus, gone, m);
+	tvq_log(&tvq_os_host, TVQ_LOG_INFO, "%s is the device that is served at %s", m->name,
+		m->d->cfg.socket);
 	return 0;
 }
 
-static void managed_stop(struct tvqd *d)
+static void managed_stop(struct tvqd_mgmt *m)
 {
-	if (d->bus)
-		d->bus->ops->free(d->bus);
+	if (m->bus)
+		m->bus->ops->free(m->bus);
 }
 
-static void managed_refuse(const struct tvqd *d, const char *request, char *err)
+static void managed_refuse(const struct tvqd_mgmt *m, const char *request, char *err)
 {
 	snprintf(err, TVQD_ERR_LEN,
 		 "%s: the volumes and the switch are those of the tvqd that serves %s at %s: ask "
 		 "that one, by its own control socket",
-		 request, TVQD_MGMT0, d->cfg.socket);
+		 request, m->name, m->d->cfg.socket);
 }
 
-static int managed_explain(struct tvqd *d, const struct tvqd_class *class,
+static int managed_explain(struct tvqd_mgmt *m, const struct tvqd_class *class,
 			   const struct tvqd_args *args, char *err)
 {
 	const char *volume = tvqd_str(args, TVQD_VOLUME);
-	int n = snprintf(err, TVQD_ERR_LEN, "%s refused to create '%s': ", TVQD_MGMT0,
+	int n = snprintf(err, TVQD_ERR_LEN, "%s refused to create '%s': ", m->name,
 			 args->v[TVQD_NAME].str);
 
-	(void)d;
+	(void)m;
 	if (volume)
 		snprintf(err + n, TVQD_ERR_LEN - (size_t)n,
 			 "is volume '%s' there, free and such as asked for? volume show of the "
@@ -88,9 +88,9 @@ static int managed_explain(struct tvqd *d, const struct tvqd_class *class,
 	return -EIO;
 }
 
-static void managed_show(const struct tvqd *d, struct json_object *o)
+static void managed_show(const struct tvqd_mgmt *m, struct json_object *o)
 {
-	json_object_object_add(o, "managed", json_object_new_string(d->cfg.socket));
+	json_object_object_add(o, "managed", json_object_new_string(m->d->cfg.socket));
 }
 
 const struct tvqd_where tvqd_managed = {
@@ -101,5 +101,4 @@ const struct tvqd_where tvqd_managed = {
 	.refuse = managed_refuse,
 	.explain = managed_explain,
 	.show = managed_show,
-	.dev_show = tvqd_dev_show_named,
 };

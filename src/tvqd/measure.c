@@ -128,7 +128,7 @@ void tvqd_switch_port_add(struct tvqd *d, struct tvqd_call *call)
 						   : DEFAULT_FRAME;
 	m->op.run = add_run;
 	m->op.done = add_done;
-	tvq_switch_run(tvq_device_switch(d->device), &m->op);
+	tvq_switch_run(tvqd_switch(d), &m->op);
 }
 
 static void del_run(struct tvq_switch_op *op)
@@ -159,7 +159,7 @@ static int del(struct tvqd *d, struct tvqd_port *p, struct tvqd_call *call)
 	m->op.run = del_run;
 	m->op.done = del_done;
 	p->state = TVQD_PORT_DELETING;
-	tvq_switch_run(tvq_device_switch(d->device), &m->op);
+	tvq_switch_run(tvqd_switch(d), &m->op);
 	return 0;
 }
 

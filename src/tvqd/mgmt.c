@@ -1,27 +1,92 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <endian.h>
 #include <errno.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <tvq/wire.h>
 
-#include "json.h"
 #include "mgmt.h"
 #include "tvqd.h"
 
-void tvqd_mgmt_cfg(const struct tvqd *d, struct tvq_mgmt_cfg *cfg)
+void tvqd_mgmts_init(struct tvqd *d)
 {
+	static const struct tvqd_where *const places[] = {
+		[TVQD_INPROC] = &tvqd_inproc,
+		[TVQD_SERVE] = &tvqd_served,
+		[TVQD_MANAGE] = &tvqd_managed,
+	};
+
+	d->mgmt[d->n_mgmts++] = (struct tvqd_mgmt){
+		.d = d,
+		.name = "mgmt0",
+		.where = places[d->cfg.place],
+		.type = d->cfg.type,
+	};
+	if (!tvqd_numbered(d))
+		return;
+	/* Not a network device: such a one is a port of its own switch. */
+	d->mgmt[d->n_mgmts++] = (struct tvqd_mgmt){
+		.d = d,
+		.name = "mgmt1",
+		.where = &tvqd_inproc,
+		.type = TVQ_TYPE_BLK,
+	};
+}
+
+struct tvqd_mgmt *tvqd_mgmt_find(struct tvqd *d, const char *name)
+{
+	for (unsigned int i = 0; i < d->n_mgmts; i++) {
+		if (!strcmp(d->mgmt[i].name, name))
+			return &d->mgmt[i];
+	}
+	return NULL;
+}
+
+const char *tvqd_mgmt_names(const struct tvqd *d)
+{
+	return d->n_mgmts > 1 ? "there are mgmt0 and mgmt1" : "there is only mgmt0";
+}
+
+struct tvqd_mgmt *tvqd_driven(struct tvqd *d)
+{
+	return &d->mgmt[d->n_mgmts - 1];
+}
+
+struct tvqd_mgmt *tvqd_numbered(struct tvqd *d)
+{
+	return d->mgmt[0].where->role & TVQD_DRIVER ? NULL : &d->mgmt[0];
+}
+
+unsigned int tvqd_role(const struct tvqd *d)
+{
+	unsigned int role = 0;
+
+	for (unsigned int i = 0; i < d->n_mgmts; i++)
+		role |= d->mgmt[i].where->role;
+	return role;
+}
+
+struct tvq_switch *tvqd_switch(const struct tvqd *d)
+{
+	return tvq_device_switch(d->mgmt[0].device);
+}
+
+void tvqd_mgmt_cfg(const struct tvqd_mgmt *m, struct tvq_mgmt_cfg *cfg)
+{
+	const struct tvqd *d = m->d;
+
 	*cfg = (struct tvq_mgmt_cfg){
 		.os = &tvq_os_host,
 		.control = d->exec,
 		.workers = d->workers,
 		.n_workers = d->n_workers,
-		.type = d->cfg.type,
+		.type = m->type,
 		.pool = tvq_volume_pool_pool(d->pool),
 		.max_devices = d->cfg.max_devices,
 		.max_vqs = d->cfg.max_vqs,
 		.max_queue_size = d->cfg.queue_size,
+		.net_switch = m == d->mgmt ? NULL : tvqd_switch(d),
 	};
 }
 
@@ -37,7 +102,7 @@ static void avail_done(struct tvq_cmd *cmd)
 	av->done(av, cmd->err);
 }
 
-void tvqd_avail_get(struct tvqd *d, struct tvqd_avail *av,
+void tvqd_avail_get(struct tvqd_mgmt *m, struct tvqd_avail *av,
 		    void (*done)(struct tvqd_avail *av, int err))
 {
 	av->done = done;
@@ -49,109 +114,45 @@ void tvqd_avail_get(struct tvqd *d, struct tvqd_avail *av,
 		.in_len = sizeof(av->answer),
 		.done = avail_done,
 	};
-	tvq_client_submit(d->client, &av->cmd);
+	tvq_client_submit(m->client, &av->cmd);
 }
 
-int tvqd_classes_get(struct tvqd *d)
+int tvqd_classes_get(struct tvqd_mgmt *m)
 {
-	memcpy(d->classes, tvqd_known_classes, sizeof(d->classes));
+	memcpy(m->classes, tvqd_known_classes, sizeof(m->classes));
 	for (unsigned int i = 0; i < TVQD_CLASSES; i++) {
-		struct tvqd_class *c = &d->classes[i];
-		int err = tvq_client_type(d->client, c->virtio_device_id, &c->info);
+		struct tvqd_class *c = &m->classes[i];
+		int err = tvq_client_type(m->client, c->virtio_device_id, &c->info);
 
 		if (err && err != -EIO)
 			return err;
 		c->there = !err;
+		c->mgmt = m->name;
 	}
 	return 0;
 }
 
-struct show {
-	struct tvqd *d;
-	struct tvqd_call *call;
-	struct tvqd_avail avail;
-};
-
-/* What its driver knows. */
-static void show_offers(struct tvqd *d, const struct tvq_avail_res *res, struct json_object *o)
+struct tvqd_class *tvqd_class_find(struct tvqd_mgmt *m, const char *name, char *err)
 {
-	struct json_object *classes = json_object_new_array();
-	struct json_object *features = json_object_new_object();
+	size_t n;
 
 	for (unsigned int i = 0; i < TVQD_CLASSES; i++) {
-		const struct tvqd_class *c = &d->classes[i];
+		struct tvqd_class *c = &m->classes[i];
 
-		if (!c->there)
+		if (strcmp(c->name, name) != 0)
 			continue;
-		json_object_array_add(classes, json_object_new_string(c->name));
-		json_object_object_add(features, c->name,
-				       tvqd_feature_names(c->info.features, c->virtio_device_id));
+		if (c->there)
+			return c;
+		snprintf(err, TVQD_ERR_LEN, "class '%s': %s creates no %s devices; it has:", name,
+			 m->name, c->type);
+		goto list;
 	}
-	json_object_object_add(o, "supported_classes", classes);
-	tvqd_add_num(o, "max_supported_vqs", res->max_vdev_vqs);
-	json_object_object_add(o, "dev_features", features);
-	tvqd_add_num(o, "num_avail_vdev", res->num_avail_vdev);
-	tvqd_add_num(o, "num_avail_vqs", res->num_avail_vqs);
-}
-
-/* What its owner knows. */
-static void show_figures(struct tvqd *d, struct json_object *o)
-{
-	struct tvq_device_stats st;
-
-	tvq_device_stats(d->device, &st);
-	tvqd_add_str(o, "type", d->cfg.type == TVQ_TYPE_NET ? "network" : "block");
-	tvqd_add_num(o, "devices", st.devices);
-	tvqd_add_num(o, "vqs", st.vqs);
-	tvqd_add_num(o, "commands", st.commands);
-	tvqd_add_num(o, "errors", st.errors);
-}
-
-/* res: NULL where we are not the driver. */
-static void show_mgmtdev(struct tvqd *d, struct tvqd_call *call, const struct tvq_avail_res *res)
-{
-	struct json_object *o = json_object_new_object();
-
-	if (d->where->show)
-		d->where->show(d, o);
-	if (res)
-		show_offers(d, res, o);
-	if (d->where->role & TVQD_OWNER)
-		show_figures(d, o);
-	tvqd_reply(call, tvqd_one("mgmtdev", TVQD_MGMT0, o));
-}
-
-static void show_avail(struct tvqd_avail *av, int err)
-{
-	struct show *s = (struct show *)((char *)av - offsetof(struct show, avail));
-
-	if (err)
-		tvqd_reply_err(s->call, err, "%s answers AVAIL_RES GET by an error", TVQD_MGMT0);
-	else
-		show_mgmtdev(s->d, s->call, &av->res);
-	free(s);
-}
-
-void tvqd_mgmtdev_show(struct tvqd *d, struct tvqd_call *call)
-{
-	const char *name = tvqd_str(&call->rq.args, TVQD_NAME);
-	struct show *s;
-
-	if (name && strcmp(name, TVQD_MGMT0) != 0) {
-		tvqd_reply_err(call, -ENOENT, "no management device '%s'; there is only %s", name,
-			       TVQD_MGMT0);
-		return;
+	snprintf(err, TVQD_ERR_LEN, "class '%s' is not known; %s has:", name, m->name);
+list:
+	n = strlen(err);
+	for (unsigned int i = 0; i < TVQD_CLASSES; i++) {
+		if (m->classes[i].there)
+			n += (size_t)snprintf(err + n, TVQD_ERR_LEN - n, " %s", m->classes[i].name);
 	}
-	if (!(d->where->role & TVQD_DRIVER)) {
-		show_mgmtdev(d, call, NULL);
-		return;
-	}
-	s = calloc(1, sizeof(*s));
-	if (!s) {
-		tvqd_reply_err(call, -ENOMEM, "out of memory");
-		return;
-	}
-	s->d = d;
-	s->call = call;
-	tvqd_avail_get(d, &s->avail, show_avail);
+	return NULL;
 }

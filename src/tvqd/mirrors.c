@@ -150,8 +150,8 @@ void tvqd_mirror_add(struct tvqd *d, struct tvqd_call *call)
 		return;
 	}
 	m->done.fn = made;
-	m->mirror = tvq_mirror_new(tvq_device_switch(d->device), t.port, m->path,
-				   tvqd_num(args, TVQD_MAX), &m->done, err);
+	m->mirror = tvq_mirror_new(tvqd_switch(d), t.port, m->path, tvqd_num(args, TVQD_MAX),
+				   &m->done, err);
 	if (m->mirror)
 		return;
 	tvqd_reply_err(call, -EIO, "%s", err);

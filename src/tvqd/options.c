@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <pci/pci.h>
+#include <tvq/device.h>
 
 #include "options.h"
 #include "path.h"
@@ -66,7 +66,8 @@ static const char help[] =
 	"  --serve vfio-user:PATH[,id=ID][,vectors=N][,msi-page=on|off]\n"
 	"        [,ram-pool=on|off]\n"
 	"                        serve mgmt0 as a PCI function on a socket, to QEMU or another\n"
-	"                        tvqd, which adds the devices; this one has the volumes\n"
+	"                        tvqd, which adds its devices; this one has the volumes and\n"
+	"                        the switch, and mgmt1 for devices of its own\n"
 	"  --manage vfio-user:PATH\n"
 	"                        drive the mgmt0 that is served there, and present its devices\n"
 	"  --log-level LEVEL     err, warn, info or debug (info)\n"
@@ -86,8 +87,7 @@ void tvqd_cfg_default(struct tvqd_cfg *cfg)
 	};
 }
 
-/* A plain decimal number from min to max; *end, where given, gets what follows it. */
-static int parse_number(const char *s, uint64_t min, uint64_t max, uint64_t *v, const char **end)
+int tvqd_parse_number(const char *s, uint64_t min, uint64_t max, uint64_t *v, const char **end)
 {
 	char *e;
 
@@ -108,10 +108,10 @@ static int parse_cpus(struct tvqd_cfg *cfg, const char *s)
 
 	cfg->n_cpus = 0;
 	for (;;) {
-		if (parse_number(s, 0, CPU_SETSIZE - 1, &first, &s) < 0)
+		if (tvqd_parse_number(s, 0, CPU_SETSIZE - 1, &first, &s) < 0)
 			return -EINVAL;
 		last = first;
-		if (*s == '-' && parse_number(s + 1, first, CPU_SETSIZE - 1, &last, &s) < 0)
+		if (*s == '-' && tvqd_parse_number(s + 1, first, CPU_SETSIZE - 1, &last, &s) < 0)
 			return -EINVAL;
 		for (; first <= last; first++) {
 			if (cfg->n_cpus == TVQD_MAX_WORKERS)
@@ -130,7 +130,7 @@ int tvqd_parse_workers(struct tvqd_cfg *cfg, const char *arg)
 	struct tvqd_cfg new = *cfg;
 	uint64_t n;
 
-	if (parse_number(arg, 0, TVQD_MAX_WORKERS, &n, &arg) < 0)
+	if (tvqd_parse_number(arg, 0, TVQD_MAX_WORKERS, &n, &arg) < 0)
 		return -EINVAL;
 	new.workers = (unsigned int)n;
 	if (*arg && (*arg != '@' || parse_cpus(&new, arg + 1) < 0))
@@ -147,7 +147,7 @@ static int parse_poll(struct tvqd_cfg *cfg, const char *arg)
 		cfg->poll_ns = UINT64_MAX;
 		return 0;
 	}
-	if (parse_number(arg, 0, 1000000, &us, NULL) < 0)
+	if (tvqd_parse_number(arg, 0, 1000000, &us, NULL) < 0)
 		return -EINVAL;
 	cfg->poll_ns = us * 1000;
 	return 0;
@@ -157,7 +157,7 @@ static int parse_queue_size(struct tvqd_cfg *cfg, const char *arg)
 {
 	uint64_t n;
 
-	if (parse_number(arg, 1, 32768, &n, NULL) < 0 || (n & (n - 1)))
+	if (tvqd_parse_number(arg, 1, 32768, &n, NULL) < 0 || (n & (n - 1)))
 		return -EINVAL;
 	cfg->queue_size = (uint16_t)n;
 	return 0;
@@ -167,7 +167,7 @@ static int parse_u32(uint32_t *v, const char *arg)
 {
 	uint64_t n;
 
-	if (parse_number(arg, 1, UINT32_MAX, &n, NULL) < 0)
+	if (tvqd_parse_number(arg, 1, UINT32_MAX, &n, NULL) < 0)
 		return -EINVAL;
 	*v = (uint32_t)n;
 	return 0;
@@ -207,114 +207,6 @@ static int parse_control(struct tvqd_cfg *cfg, const char *arg)
 	if (!arg[0] || strlen(arg) >= sizeof(cfg->control))
 		return -EINVAL;
 	memcpy(cfg->control, arg, strlen(arg) + 1);
-	return 0;
-}
-
-/* "vfio-user:PATH", up to a comma. What follows it, "" or ",...", or NULL: it is something else. */
-static const char *parse_vfio_user(struct tvqd_cfg *cfg, const char *arg)
-{
-	static const char prefix[] = "vfio-user:";
-	size_t len;
-
-	if (strncmp(arg, prefix, sizeof(prefix) - 1) != 0)
-		return NULL;
-	arg += sizeof(prefix) - 1;
-	len = strcspn(arg, ",");
-	if (!len || len >= sizeof(cfg->socket))
-		return NULL;
-	memcpy(cfg->socket, arg, len);
-	cfg->socket[len] = '\0';
-	return arg + len;
-}
-
-/* A standard one, or one of the experimental range, which the kernel's
- * built-in virtio_pci leaves alone. */
-static int parse_pci_id(struct tvqd_cfg *cfg, const char *s)
-{
-	char *end;
-	unsigned long id;
-
-	if (strncmp(s, "0x", 2) != 0)
-		return -EINVAL;
-	errno = 0;
-	id = strtoul(s, &end, 16);
-	if (errno || *end ||
-	    (id != 0x1040 + TVQ_TYPE_BLK && id != 0x1040 + TVQ_TYPE_NET &&
-	     (id < 0x10f0 || id > 0x10ff)))
-		return -EINVAL;
-	cfg->pci_device_id = (uint16_t)id;
-	return 0;
-}
-
-/* One "key=value" behind the path. */
-static int parse_serve_key(struct tvqd_cfg *cfg, const char *s, const char **right)
-{
-	uint64_t n;
-
-	if (!strncmp(s, "id=", 3)) {
-		*right = "id=0x1042 (0x1041 with --type net), or id=0x10f0 to id=0x10ff of the "
-			 "experimental range";
-		return parse_pci_id(cfg, s + 3);
-	}
-	if (!strncmp(s, "vectors=", 8)) {
-		*right = "vectors=1 to vectors=2048";
-		if (parse_number(s + 8, 1, TVQ_PCI_MAX_VECTORS, &n, NULL) < 0)
-			return -EINVAL;
-		cfg->pci_vectors = (uint16_t)n;
-		return 0;
-	}
-	if (!strcmp(s, "msi-page=on") || !strcmp(s, "msi-page=off")) {
-		cfg->pci_msi_page = s[10] == 'n';
-		return 0;
-	}
-	if (!strcmp(s, "ram-pool=on") || !strcmp(s, "ram-pool=off")) {
-		cfg->ram_pool = s[10] == 'n';
-		return 0;
-	}
-	if (!strncmp(s, "msi-page=", 9))
-		*right = "msi-page=on or msi-page=off";
-	else if (!strncmp(s, "ram-pool=", 9))
-		*right = "ram-pool=on or ram-pool=off";
-	else
-		*right = "id=, vectors=, msi-page= or ram-pool= behind the path, which has no "
-			 "comma";
-	return -EINVAL;
-}
-
-int tvqd_parse_serve(struct tvqd_cfg *cfg, const char *arg, const char **right)
-{
-	struct tvqd_cfg new = *cfg;
-	char key[64];
-
-	*right = "vfio-user:PATH, of at most 107 bytes without a comma, and perhaps ,id=0x10f2 "
-		 ",vectors=64 ,msi-page=on";
-	new.place = TVQD_SERVE;
-	arg = parse_vfio_user(&new, arg);
-	if (!arg)
-		return -EINVAL;
-	while (*arg++ == ',') {
-		size_t len = strcspn(arg, ",");
-
-		snprintf(key, sizeof(key), "%.*s", (int)len, arg);
-		if (len >= sizeof(key) || parse_serve_key(&new, key, right) < 0)
-			return -EINVAL;
-		arg += len;
-	}
-	*cfg = new;
-	return 0;
-}
-
-int tvqd_parse_manage(struct tvqd_cfg *cfg, const char *arg, const char **right)
-{
-	struct tvqd_cfg new = *cfg;
-
-	*right = "vfio-user:PATH, of at most 107 bytes without a comma; "
-		 "what the function is like is told to the tvqd that serves it";
-	new.place = TVQD_MANAGE;
-	arg = parse_vfio_user(&new, arg);
-	if (!arg || *arg)
-		return -EINVAL;
-	*cfg = new;
 	return 0;
 }
 

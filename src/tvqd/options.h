@@ -55,6 +55,9 @@ enum tvqd_action tvqd_options(struct tvqd_cfg *cfg, int argc, char **argv);
 int tvqd_parse_serve(struct tvqd_cfg *cfg, const char *arg, const char **right);
 int tvqd_parse_manage(struct tvqd_cfg *cfg, const char *arg, const char **right);
 
+/* A plain decimal number from min to max; *end, where given, gets what follows it. -EINVAL. */
+int tvqd_parse_number(const char *s, uint64_t min, uint64_t max, uint64_t *v, const char **end);
+
 /* "N" or "N@cpus", cpus being a list as "0,2-3". -EINVAL; *cfg is unchanged then. */
 int tvqd_parse_workers(struct tvqd_cfg *cfg, const char *arg);
 

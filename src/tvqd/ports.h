@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Ports of the switch by their names: those that this daemon made (uplinks, ports to measure with),
- * managed devices, and mgmt0 itself. The owner's; everything on the control executor, but for what
+ * managed devices, and the management devices themselves. The owner's; everything on the control executor, but for what
  * says that it is for the switch's worker.
  *
  * A port belongs to the worker; we have its pointer to hand to ops. Ops and the deletion of ports
@@ -16,6 +16,7 @@
 
 #include <tvq/uplinks.h>
 
+#include "names.h"
 #include "request.h"
 
 struct json_object;
@@ -47,28 +48,6 @@ struct tvqd_ports {
 	struct tvqd_mirror *mirrors;
 	bool gone; /* at the end: nothing is left */
 };
-
-/* Who has a port. */
-struct tvqd_target {
-	struct tvq_port *port; /* for an op that is posted now; NULL: it has none */
-	struct tvqd_port *own; /* NULL: a device's */
-	uint64_t device_id;    /* 0: mgmt0 itself */
-	bool network;	       /* or one of our own */
-};
-
-/* -ENOENT, -EBUSY and a sentence in err (TVQD_ERR_LEN). A target without port is no error. */
-int tvqd_target_find(struct tvqd *d, const char *name, struct tvqd_target *t, char *err);
-/* Likewise, and it has a port: else -EOPNOTSUPP. */
-int tvqd_target_port(struct tvqd *d, const char *name, struct tvqd_target *t, char *err);
-/* Where no port, no device and nothing else of the daemon has the name: 0. -EEXIST and a sentence.
- * own: for a port of our own, which may not look like a device's number. */
-int tvqd_name_free(struct tvqd *d, const char *name, bool own, char *err);
-
-/* In listings: the name; "#number" where we know none (devices of nested managers). kind (may be
- * NULL): device, mgmtdev, uplink, sink, source, nested. port is compared, no more. */
-#define TVQD_LABEL_LEN (TVQD_NAME_MAX + 1)
-void tvqd_port_label(struct tvqd *d, const struct tvq_port *port, uint32_t number,
-		     uint64_t device_id, char label[TVQD_LABEL_LEN], const char **kind);
 
 /* Whose own address that is: owner is a label, valid in done only, or NULL. The caller's memory
  * until then. */

@@ -147,7 +147,7 @@ void tvqd_switch_show(struct tvqd *d, struct tvqd_call *call)
 	s->from = from < UINT32_MAX ? (uint32_t)from : UINT32_MAX;
 	s->op.run = ports_run;
 	s->op.done = ports_done;
-	tvq_switch_run(tvq_device_switch(d->device), &s->op);
+	tvq_switch_run(tvqd_switch(d), &s->op);
 }
 
 /* Addresses */
@@ -240,5 +240,5 @@ void tvqd_switch_fdb_show(struct tvqd *d, struct tvqd_call *call)
 	s->cursor = tvqd_num(&call->rq.args, TVQD_FROM);
 	s->op.run = fdb_run;
 	s->op.done = fdb_done;
-	tvq_switch_run(tvq_device_switch(d->device), &s->op);
+	tvq_switch_run(tvqd_switch(d), &s->op);
 }

@@ -111,8 +111,8 @@ static void watcher_ended(struct tvqd_stream *st)
 	*st->pprev = st->next;
 	if (st->next)
 		st->next->pprev = st->pprev;
-	if (!d->trace.streams && d->client)
-		tvq_client_trace(d->client, NULL, NULL);
+	if (!d->trace.streams && tvqd_driven(d)->client)
+		tvq_client_trace(tvqd_driven(d)->client, NULL, NULL);
 	free(w);
 }
 
@@ -136,6 +136,6 @@ void tvqd_trace(struct tvqd *d, struct tvqd_call *call)
 	if (w->stream.next)
 		w->stream.next->pprev = &w->stream.next;
 	d->trace.streams = &w->stream;
-	tvq_client_trace(d->client, traced, d);
+	tvq_client_trace(tvqd_driven(d)->client, traced, d);
 	tvqd_reply(call, NULL);
 }

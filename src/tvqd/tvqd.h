@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The daemon: one management device, mgmt0, in this process or reached over vfio-user (where.h);
- * the volumes and the ports that are its own, its managed devices with their presenters, and the
- * control socket.
+ * The daemon: its management devices (mgmt.h), in this process or reached over vfio-user (where.h);
+ * the volumes and the switch that they share, and the ports that are its own; its managed devices
+ * with their presenters; and the control socket.
  * Everything runs on the control executor, which is the main thread's loop; data runs on the
  * workers.
  */
@@ -20,13 +20,14 @@
 #include "class.h"
 #include "devices.h"
 #include "listen.h"
+#include "mgmt.h"
+#include "names.h"
 #include "options.h"
 #include "ports.h"
 #include "server.h"
 #include "trace.h"
 #include "where.h"
 
-#define TVQD_MGMT0     "mgmt0"
 #define TVQD_VENDOR_ID 0x1af4 /* Red Hat's for virtio, as vdpa shows it */
 
 struct tvqd {
@@ -36,16 +37,12 @@ struct tvqd {
 	struct tvq_loop *worker_loops[TVQD_MAX_WORKERS];
 	struct tvq_exec *workers[TVQD_MAX_WORKERS];
 	unsigned int n_workers; /* started */
-	const struct tvqd_where *where;
+	struct tvqd_mgmt mgmt[TVQD_MGMTS];
+	unsigned int n_mgmts;
 	/* The owner's: */
 	struct tvq_volume_pool *pool;
-	struct tvq_device *device;	 /* part of bus or vfio_user */
-	struct tvq_vfio_user *vfio_user; /* where it is served */
 	struct tvqd_ports ports;
 	/* The driver's: */
-	struct tvq_bus *bus;
-	struct tvq_client *client;
-	struct tvqd_class classes[TVQD_CLASSES];
 	struct tvqd_devices devices;
 	struct tvqd_trace trace;
 	struct tvqd_listener listener;
@@ -76,8 +73,6 @@ void tvqd_mgmtdev_show(struct tvqd *d, struct tvqd_call *call);
 void tvqd_dev_add(struct tvqd *d, struct tvqd_call *call);
 void tvqd_dev_del(struct tvqd *d, struct tvqd_call *call);
 void tvqd_dev_show(struct tvqd *d, struct tvqd_call *call);
-void tvqd_dev_show_named(struct tvqd *d, struct tvqd_call *call); /* the driver's view */
-void tvqd_dev_show_owned(struct tvqd *d, struct tvqd_call *call); /* the owner's */
 void tvqd_dev_config_show(struct tvqd *d, struct tvqd_call *call);
 void tvqd_dev_vstats_show(struct tvqd *d, struct tvqd_call *call);
 void tvqd_dev_set(struct tvqd *d, struct tvqd_call *call);

@@ -187,7 +187,7 @@ void tvqd_uplink_add(struct tvqd *d, struct tvqd_call *call)
 	cfg.rules = rules;
 	cfg.rules_ctx = u;
 	u->p->about = describe(args, &cfg);
-	u->p->uplink = tvq_uplink_new(tvq_device_switch(d->device), &cfg, &u->done, err);
+	u->p->uplink = tvq_uplink_new(tvqd_switch(d), &cfg, &u->done, err);
 	if (u->p->uplink)
 		return;
 	tvqd_port_remove(d, u->p);

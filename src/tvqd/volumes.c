@@ -11,13 +11,11 @@
 
 #include <linux/virtio_blk.h>
 
-#include "mgmt.h"
 #include "tvqd.h"
 #include "volumes.h"
 
 #define PAGE	     256
 #define DEFAULT_SIZE (64ull << 20)
-#define USER_LEN     (TVQD_NAME_MAX + 1)
 #define KINDS                                                                                      \
 	(TVQD_BIT(FILE) | TVQD_BIT(RAM) | TVQD_BIT(NULL) | TVQD_BIT(NULL_ZERO) | TVQD_BIT(POOL))
 
@@ -177,33 +175,11 @@ void tvqd_volume_add(struct tvqd *d, struct tvqd_call *call)
 	}
 }
 
-/* Walks the devices: for error messages. Those of a vfio-user client have no names here. */
-static bool user_of(struct tvqd *d, const char *volume, char *user)
-{
-	struct tvq_device_info info;
-	uint32_t slot = 0;
-	struct tvqd_dev *dev;
-	uint64_t id = UINT64_MAX;
-
-	for (; (dev = tvqd_devices_next(&d->devices, &slot)); slot++) {
-		if (strcmp(dev->volume, volume) != 0)
-			continue;
-		snprintf(user, USER_LEN, "%s", dev->name);
-		return true;
-	}
-	while ((id = tvq_device_before(d->device, id))) {
-		if (tvq_device_info(d->device, id, &info) || strcmp(info.volume, volume) != 0)
-			continue;
-		snprintf(user, USER_LEN, "%llu", (unsigned long long)id);
-		return true;
-	}
-	return false;
-}
-
 void tvqd_volume_del(struct tvqd *d, struct tvqd_call *call)
 {
 	const char *name = tvqd_str(&call->rq.args, TVQD_NAME);
-	char user[USER_LEN];
+	const struct tvqd_mgmt *m = NULL;
+	char user[TVQD_LABEL_LEN];
 	int err = tvq_volume_pool_del(d->pool, name);
 
 	if (err == -ENOENT)
@@ -212,9 +188,11 @@ void tvqd_volume_del(struct tvqd *d, struct tvqd_call *call)
 		tvqd_reply(call, NULL);
 		return;
 	}
-	if (err == -EBUSY && user_of(d, name, user))
+	if (err == -EBUSY)
+		m = tvqd_volume_user(d, name, user);
+	if (m)
 		tvqd_reply_err(call, err, "volume '%s' is in use by device '%s': %s", name, user,
-			       d->where->to_delete);
+			       m->where->to_delete);
 	else if (err == -EBUSY)
 		tvqd_reply_err(call, err, "volume '%s' is in use: dev del the devices on it first",
 			       name);
@@ -319,90 +297,6 @@ void tvqd_volume_show(struct tvqd *d, struct tvqd_call *call)
 	tvqd_reply(call, result);
 }
 
-/* Why CREATE failed */
-
-struct search {
-	const char *id;
-	struct tvq_volume_info found;
-	bool there;
-};
-
-static bool find_volume(void *ctx, const struct tvq_volume_info *info)
-{
-	struct search *s = ctx;
-
-	if (strcmp(info->id, s->id) != 0)
-		return true;
-	s->found = *info;
-	s->there = true;
-	return false;
-}
-
-static int explain_volume(struct tvqd *d, const struct tvqd_args *args,
-			  const struct tvq_volume_info *v, char *err)
-{
-	const struct tvq_volume_limits *l = &v->limits;
-	uint64_t capacity = tvqd_num(args, TVQD_CAPACITY), blk_size = tvqd_num(args, TVQD_BLK_SIZE);
-	char user[USER_LEN];
-
-	if (v->in_use && user_of(d, v->id, user))
-		snprintf(err, TVQD_ERR_LEN,
-			 "volume '%s' is in use by device '%s': a volume serves one device at "
-			 "a time",
-			 v->id, user);
-	else if (v->in_use)
-		snprintf(err, TVQD_ERR_LEN,
-			 "volume '%s' is in use: a volume serves one device at a time", v->id);
-	else if (l->read_only && !tvqd_num(args, TVQD_READONLY))
-		snprintf(err, TVQD_ERR_LEN, "volume '%s' is read-only: add readonly on", v->id);
-	else if (capacity && capacity != l->capacity)
-		snprintf(err, TVQD_ERR_LEN,
-			 "capacity %" PRIu64 ": volume '%s' has %" PRIu64 " bytes; leave "
-			 "capacity out",
-			 capacity, v->id, l->capacity);
-	else if (blk_size && blk_size < l->block_size)
-		snprintf(err, TVQD_ERR_LEN,
-			 "blk_size %" PRIu64 ": volume '%s' has blocks of %u bytes", blk_size,
-			 v->id, l->block_size);
-	else if (blk_size && l->capacity % blk_size)
-		snprintf(err, TVQD_ERR_LEN,
-			 "blk_size %" PRIu64 ": the %" PRIu64 " bytes of volume '%s' are no "
-			 "multiple of it",
-			 blk_size, l->capacity, v->id);
-	else
-		return 0;
-	return -EINVAL;
-}
-
-static bool any_maker(void *ctx, const struct tvq_maker_cfg *cfg)
-{
-	(void)cfg;
-	*(bool *)ctx = true;
-	return false;
-}
-
-int tvqd_volume_explain(struct tvqd *d, const struct tvqd_args *args, char *err)
-{
-	struct search s = { .id = tvqd_str(args, TVQD_VOLUME) };
-	bool makers = false;
-
-	if (!s.id) {
-		tvq_volume_pool_each_maker(d->pool, any_maker, &makers);
-		if (makers)
-			return 0;
-		snprintf(err, TVQD_ERR_LEN,
-			 "no volume is free and there is no pool that makes one: volume add one, "
-			 "or name one by volume NAME");
-		return -EINVAL;
-	}
-	tvq_volume_pool_each(d->pool, find_volume, &s);
-	if (s.there)
-		return explain_volume(d, args, &s.found, err);
-	snprintf(err, TVQD_ERR_LEN, "no volume '%s': volume add it first; volume show lists them",
-		 s.id);
-	return -EINVAL;
-}
-
 int tvqd_volumes_init(struct tvqd *d, char *err)
 {
 	struct tvq_maker_cfg cfg = {
@@ -419,7 +313,7 @@ int tvqd_volumes_init(struct tvqd *d, char *err)
 		return -ENOMEM;
 	}
 	/* A guest that makes its own devices does not get the host's memory for the asking. */
-	if (!(d->where->role & TVQD_DRIVER) && !d->cfg.ram_pool)
+	if (tvqd_numbered(d) && !d->cfg.ram_pool)
 		return 0;
 	ret = tvq_volume_pool_add_maker(d->pool, &cfg, why);
 	if (ret)

@@ -41,5 +41,5 @@ check_file "256 devices and their disks are there at one time" \
 check_file "the last of them is read" '^read 1048576 bytes' "$console"
 check_file "all are deleted" '^vdpa shows 0, there are 0 disks' "$console"
 check_file "another one is created then" '^one more is vd' "$console"
-check_says "tvqd counts no device" '"devices": *0' ctl --json --pretty mgmtdev show
+check_says "tvqd counts no device" '"devices": *0' ctl --json --pretty mgmtdev show mgmt0
 finish

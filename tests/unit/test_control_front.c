@@ -58,19 +58,25 @@ static void start_daemons(struct fronts *fs, const char *workers)
 		fail_msg("it does not manage:\n%s", fs->managing.log);
 }
 
-static void add_guest(struct fronts *fs, struct guest *g, const char *name)
+static void add_guest_to(struct fronts *fs, const struct lab *l, const char *mgmtdev,
+			 struct guest *g, const char *name)
 {
 	char request[256];
 
 	memset(g, 0, sizeof(*g));
 	g->l.loop = fs->loop;
-	lab_path(&fs->managing, "", name, g->l.path, sizeof(g->l.path));
+	lab_path(l, "", name, g->l.path, sizeof(g->l.path));
 	snprintf(request, sizeof(request),
-		 "{\"cmd\":\"dev add\",\"args\":{\"name\":\"%s\",\"mgmtdev\":\"mgmt0\","
+		 "{\"cmd\":\"dev add\",\"args\":{\"name\":\"%s\",\"mgmtdev\":\"%s\","
 		 "\"class\":\"block\",\"capacity\":\"1M\",\"vhost-user\":\"%s\"}}",
-		 name, g->l.path);
-	lab_ok(&fs->managing, request, NULL);
+		 name, mgmtdev, g->l.path);
+	lab_ok(l, request, NULL);
 	front_init(&g->f, &g->l);
+}
+
+static void add_guest(struct fronts *fs, struct guest *g, const char *name)
+{
+	add_guest_to(fs, &fs->managing, "mgmt0", g, name);
 }
 
 static void run_guest(struct guest *g, uint64_t features)
@@ -235,7 +241,8 @@ static void each_daemon_ends_cleanly_under_a_running_front_end(void **state)
 	assert_false(lab_exists(&fs->managing, "a"));
 	front_free(&g.f);
 	lab_ok(&fs->serving, "{\"cmd\":\"mgmtdev show\"}", "\"regions\":0");
-	lab_ok(&fs->serving, "{\"cmd\":\"mgmtdev show\"}", "\"devices\":0");
+	lab_ok(&fs->serving, "{\"cmd\":\"mgmtdev show\",\"args\":{\"name\":\"mgmt0\"}}",
+	       "\"devices\":0");
 
 	if (!lab_start(&fs->managing, "--manage", fs->socket, NULL))
 		fail_msg("it does not manage:\n%s", fs->managing.log);
@@ -269,6 +276,37 @@ static void front_end_that_is_gone_leaves_nothing_mapped(void **state)
 	front_free(&g.f);
 }
 
+static void front_end_of_the_serving_daemon_goes_on_whoever_drives_the_other(void **state)
+{
+	static const int signals[] = { SIGKILL, SIGTERM, SIGTERM };
+	struct fronts *fs = *state;
+	struct guest own, other;
+	int status;
+
+	start_daemons(fs, "1");
+	add_guest_to(fs, &fs->serving, "mgmt1", &own, "own");
+	run_guest(&own, 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		add_guest(fs, &other, "other");
+		run_guest(&other, 0);
+		write_and_read_back(&other.f, 0, i);
+		write_and_read_back(&own.f, 0, 3 * i);
+		lab_stop(&fs->managing, signals[i]);
+		write_and_read_back(&own.f, 0, 3 * i + 1);
+		front_free(&other.f);
+		/* Resets it. */
+		if (!lab_start(&fs->managing, "--manage", fs->socket, NULL))
+			fail_msg("it does not manage:\n%s", fs->managing.log);
+		write_and_read_back(&own.f, 0, 3 * i + 2);
+	}
+	status = lab_stop(&fs->serving, SIGTERM);
+	assert_true(WIFEXITED(status) && !WEXITSTATUS(status));
+	assert_true(front_closed(&own.f));
+	assert_false(lab_exists(&fs->serving, "own"));
+	assert_int_equal(WEXITSTATUS(lab_wait(&fs->managing)), 1);
+	front_free(&own.f);
+}
+
 int main(void)
 {
 #define unit_test_fronts(test) cmocka_unit_test_setup_teardown(test, open_fronts, close_fronts)
@@ -279,6 +317,7 @@ int main(void)
 		unit_test_fronts(killed_server_is_seen_by_the_front_end),
 		unit_test_fronts(each_daemon_ends_cleanly_under_a_running_front_end),
 		unit_test_fronts(front_end_that_is_gone_leaves_nothing_mapped),
+		unit_test_fronts(front_end_of_the_serving_daemon_goes_on_whoever_drives_the_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

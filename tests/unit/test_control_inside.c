@@ -116,11 +116,11 @@ static void device_of_a_nested_manager_does_not_pass_for_one_of_ours(void **stat
 
 	(void)state;
 	assert_int_equal(device_id(ask(ADD("d", "net", ""))), 1);
-	assert_int_equal(tvq_client_type(d->client, TVQ_TYPE_BLK, &info), 0);
+	assert_int_equal(tvq_client_type(tvqd_driven(d)->client, TVQ_TYPE_BLK, &info), 0);
 	snprintf(request, sizeof(request), ADD("m", "block", ",\"features\":%llu"),
 		 (unsigned long long)(info.default_features | BIT(TRNSPT_VQ) | BIT(TRNSPT_VDEV)));
 	id = device_id(ask(request));
-	bus = tvq_nested_new(d->client, id, TVQ_TYPE_BLK, &err);
+	bus = tvq_nested_new(tvqd_driven(d)->client, id, TVQ_TYPE_BLK, &err);
 	assert_non_null(bus);
 	client = tvq_client_new(bus, &cfg, &err);
 	assert_non_null(client);
@@ -148,7 +148,7 @@ static void queues_are_shown_as_the_driver_has_them(void **state)
 	id = device_id(ask(ADD("d", "net", ",\"max_vqp\":2")));
 	ok("{\"cmd\":\"dev vstats show\",\"args\":{\"name\":\"d\"}}",
 	   "{\"qidx\":4,\"queue_type\":\"control_vq\"");
-	net = tvq_net_new(d->client, id, &cfg, &err);
+	net = tvq_net_new(tvqd_driven(d)->client, id, &cfg, &err);
 	assert_non_null(net);
 	ok("{\"cmd\":\"dev vstats show\",\"args\":{\"name\":\"d\"}}",
 	   "{\"qidx\":2,\"queue_type\":\"control_vq\"");
@@ -170,7 +170,7 @@ static void what_passes_is_counted_at_the_port_and_at_the_queue(void **state)
 
 	(void)state;
 	id = device_id(ask(ADD("d", "net", ",\"mac\":\"52:54:00:00:00:01\"")));
-	net = tvq_net_new(d->client, id, &cfg, &err);
+	net = tvq_net_new(tvqd_driven(d)->client, id, &cfg, &err);
 	assert_non_null(net);
 	ok("{\"cmd\":\"switch port add\",\"args\":{\"name\":\"s\",\"source\":true,"
 	   "\"to\":\"52:54:00:00:00:01\",\"size\":100}}",

@@ -343,6 +343,26 @@ static void address_that_an_uplink_brings_is_shown_as_learned(void **state)
 }
 
 /* One port's addresses are in several pages of the answer. */
+static void frames_pass_from_one_daemons_switch_to_anothers(void **state)
+{
+	struct lab *l = *state, other;
+
+	lab_begin(&other);
+	assert_true(lab_start(&other, NULL));
+	lab_ok(l, with(l, STREAM("there", ",\"listen\":\"on\""), "wire"), NULL);
+	lab_ok(&other, with(l, STREAM("here", ""), "wire"), NULL);
+	wait_for(l, UPLINK("there"), "\"state\":\"up\"");
+	wait_for(&other, UPLINK("here"), "\"state\":\"up\"");
+	lab_ok(l, ADD("a", ",\"mac\":\"" MAC("0a") "\""), NULL);
+	lab_ok(&other, ADD("b", ",\"mac\":\"" MAC("0b") "\""), NULL);
+	lab_ok(l, ASK("dev announce", "\"name\":\"a\""), NULL);
+	wait_for(&other, ASK("switch fdb show", ""), "\"here\":[{\"mac\":\"" MAC("0a") "\"");
+	lab_ok(&other, ASK("dev announce", "\"name\":\"b\""), NULL);
+	wait_for(l, ASK("switch fdb show", ""), "\"there\":[{\"mac\":\"" MAC("0b") "\"");
+	lab_end(&other);
+	wait_for(l, UPLINK("there"), "\"state\":\"listening\"");
+}
+
 static void all_addresses_of_a_port_are_listed(void **state)
 {
 	enum { N = 200 };
@@ -410,6 +430,7 @@ int main(void)
 		TEST(daemon_with_uplinks_mirrors_and_traffic_ends_cleanly),
 		TEST(listings_show_each_port_and_each_address_once),
 		TEST(address_that_an_uplink_brings_is_shown_as_learned),
+		TEST(frames_pass_from_one_daemons_switch_to_anothers),
 		TEST(all_addresses_of_a_port_are_listed),
 		TEST(ports_are_added_by_the_words_of_tvqctl),
 	};

@@ -261,6 +261,7 @@ static struct tvqd_class class_of(const char *name)
 	while (strcmp(tvqd_known_classes[i].name, name) != 0)
 		i++;
 	class = tvqd_known_classes[i];
+	class.mgmt = "mgmt0";
 	class.info = (struct tvq_type_info){ .features = NET_ALL,
 					     .default_features = NET_DEFAULT,
 					     .max_vqs = 9 };
