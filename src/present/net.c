@@ -68,13 +68,21 @@ struct packed_desc {
 	uint16_t flags;
 };
 
+#define PACKED_AVAIL (1u << 7)
 #define PACKED_USED  (1u << 15)
 #define PACKED_WRAP  0x8000u
 #define PACKED_START (PACKED_WRAP << 16 | PACKED_WRAP)
 
-/* Has the device used any of a packed ring that is in its first lap? Not where it cannot be read. */
+/*
+ * Has the device used any of a packed ring since it was at its beginning? Not where it cannot be
+ * read. At the beginning, also after an even number of laps, slots are available for the first lap
+ * (AVAIL) up to some place, and behind that not written or left from a second lap: 0 where the
+ * device marked them as used, USED where it did not, in chains and runs (IN_ORDER). The first and
+ * the last slot are always marked but for a chain that goes over them.
+ */
 static bool packed_was_used(const struct vu_conn *c, const struct vu_vring *v)
 {
+	uint16_t first = 0, last = 0;
 	struct packed_desc d[256];
 	uint32_t at, i, n;
 
@@ -83,11 +91,13 @@ static bool packed_was_used(const struct vu_conn *c, const struct vu_vring *v)
 		if (vu_mem_read(c, v->desc + (uint64_t)at * sizeof(d[0]), d, n * sizeof(d[0])))
 			return false;
 		for (i = 0; i < n; i++) {
-			if (d[i].flags & PACKED_USED)
+			if (d[i].flags & PACKED_USED && d[i].flags & PACKED_AVAIL)
 				return true;
 		}
+		first = at ? first : d[0].flags;
+		last = d[n - 1].flags;
 	}
-	return false;
+	return (first | last) & PACKED_USED || (last & ~first & PACKED_AVAIL);
 }
 
 /* Only once: the ring goes on from there. */

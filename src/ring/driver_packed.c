@@ -71,7 +71,7 @@ int tvq_drv_packed_add(struct tvq_drv_ring *r, const struct tvq_sg *sg, unsigned
 	r->in_flight++;
 	r->entry[id].token = token;
 	r->entry[id].n_desc = n_desc;
-	tvq_drv_ordered(r, id);
+	tvq_drv_ordered(r, id, sg, n_out, n);
 	return 0;
 }
 

@@ -17,6 +17,7 @@ struct tvq_drv_entry {
 	void *token;	 /* NULL: not in flight */
 	uint16_t n_desc; /* descriptors that it takes of the ring itself */
 	uint16_t last;	 /* split: the last of them */
+	uint32_t in_len; /* with in_order: writable bytes; saturates */
 };
 
 struct tvq_drv_ring {
@@ -71,8 +72,17 @@ static inline uint64_t tvq_drv_table_iova(const struct tvq_drv_ring *r, uint16_t
 }
 
 /* A buffer was added. */
-static inline void tvq_drv_ordered(struct tvq_drv_ring *r, uint16_t id)
+static inline void tvq_drv_ordered(struct tvq_drv_ring *r, uint16_t id, const struct tvq_sg *sg,
+				   unsigned int n_out, unsigned int n)
 {
+	uint64_t len = 0;
+	unsigned int i;
+
+	if (!r->in_order)
+		return;
+	for (i = n_out; i < n; i++)
+		len += sg[i].len;
+	r->entry[id].in_len = len > UINT32_MAX ? UINT32_MAX : (uint32_t)len;
 	r->order[r->order_next] = id;
 	if (++r->order_next == r->size)
 		r->order_next = 0;

@@ -71,7 +71,7 @@ struct tvq_drv_ring *tvq_drv_ring_new(const struct tvq_os *os, const struct tvq_
 	r->tables = (void *)((uint8_t *)cfg->mem + tables_off(cfg->packed, cfg->size));
 	r->tables_iova = cfg->iova + tables_off(cfg->packed, cfg->size);
 	for (i = 0; i < cfg->size; i++)
-		r->next[i] = i + 1;
+		r->next[i] = i + 1 < cfg->size ? i + 1 : 0;
 	return r;
 }
 
@@ -131,8 +131,8 @@ static void *take(struct tvq_drv_ring *r, uint16_t id)
 
 /*
  * With IN_ORDER a used entry names the last buffer of a run, all of which were used (virtio 1.4,
- * 2.7.9 and 2.8.8): the ones before are those that were added before. The named one is in flight, so
- * that the run ends.
+ * 2.7.9 and 2.8.8): the ones before are those that were added before, and count as written from
+ * end to end. The named one is in flight, so that the run ends.
  */
 static void *get_in_order(struct tvq_drv_ring *r, uint32_t *written)
 {
@@ -149,7 +149,7 @@ static void *get_in_order(struct tvq_drv_ring *r, uint32_t *written)
 	if (++r->order_first == r->size)
 		r->order_first = 0;
 	r->in_run = id != r->run_last;
-	*written = r->in_run ? 0 : r->run_written;
+	*written = r->in_run ? r->entry[id].in_len : r->run_written;
 	return take(r, id);
 }
 

@@ -57,8 +57,8 @@ bool tvq_drv_ring_publish(struct tvq_drv_ring *r);
 
 /*
  * The token of the next used buffer, and the length that the device says it wrote: nobody checked
- * it against the buffer. NULL: none, or broken. With in_order they come as they were added, and the
- * length of those that the device used without an entry of their own is 0.
+ * it against the buffer. NULL: none, or broken. With in_order they come as they were added; those
+ * that the device used without an entry of their own count as written completely.
  */
 void *tvq_drv_ring_get(struct tvq_drv_ring *r, uint32_t *written);
 

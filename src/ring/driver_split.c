@@ -74,7 +74,7 @@ int tvq_drv_split_add(struct tvq_drv_ring *r, const struct tvq_sg *sg, unsigned 
 	e->last = last;
 	tvq_store_16(&avail_of(r)->ring[r->avail & (r->size - 1)], head);
 	r->avail++;
-	tvq_drv_ordered(r, head);
+	tvq_drv_ordered(r, head, sg, n_out, n);
 	return 0;
 }
 
@@ -103,8 +103,12 @@ void tvq_drv_split_free(struct tvq_drv_ring *r, uint16_t head)
 	struct tvq_drv_entry *e = &r->entry[head];
 
 	e->token = NULL;
-	r->next[e->last] = r->free_head;
-	r->free_head = head;
+	/* With IN_ORDER descriptors are taken in the table's order, around and around (virtio 1.4,
+	 * 2.7.5): free are the n_free from free_head on, and the links stay as they are. */
+	if (!r->in_order) {
+		r->next[e->last] = r->free_head;
+		r->free_head = head;
+	}
 	r->n_free += e->n_desc;
 	r->in_flight--;
 }

@@ -254,8 +254,6 @@ void tvq_packed_add_used(struct tvq_ring *r, const struct tvq_chain *c, uint32_t
 	advance_used(r, c->n_desc);
 }
 
-/* With IN_ORDER one descriptor says that n buffers were used: at the place of the first, the id of
- * the last (virtio 1.4, 2.8.8). The driver's other descriptors stay as they are, in its cache. */
 static void add_used_run(struct tvq_ring *r, uint16_t last, unsigned int n)
 {
 	const uint64_t tail = used_tail(r, last, 0);
@@ -269,6 +267,26 @@ static void add_used_run(struct tvq_ring *r, uint16_t last, unsigned int n)
 	advance_used(r, (uint16_t)n);
 }
 
+/*
+ * With IN_ORDER one descriptor says that n buffers were used: at the place of the first, the id of
+ * the last (virtio 1.4, 2.8.8). The driver's other descriptors stay as they are, in its cache. The
+ * last slot has a descriptor of its own, and so has the one behind it, slot 0: both tell whoever
+ * finds the ring without its position which lap they are in (present/net.c).
+ */
+static void add_used_in_order(struct tvq_ring *r, const struct tvq_buf *b, unsigned int n)
+{
+	while (n) {
+		const unsigned int room = r->size - 1u - r->used;
+		unsigned int run = n < room ? n : room;
+
+		if (!run)
+			run = 1;
+		add_used_run(r, b[run - 1].id, run);
+		b += run;
+		n -= run;
+	}
+}
+
 void tvq_packed_add_used_bufs(struct tvq_ring *r, const struct tvq_buf *b, const uint32_t *written,
 			      unsigned int n)
 {
@@ -277,8 +295,8 @@ void tvq_packed_add_used_bufs(struct tvq_ring *r, const struct tvq_buf *b, const
 	uint16_t slot = r->used;
 	unsigned int i = 0;
 
-	if (r->in_order && !written && n) {
-		add_used_run(r, b[n - 1].id, n);
+	if (r->in_order && !written) {
+		add_used_in_order(r, b, n);
 		return;
 	}
 	if (n && !r->pending) {

@@ -155,13 +155,14 @@ void tvq_ring_untake(struct tvq_ring *r, const struct tvq_chain *c);
 /*
  * The fast half of tvq_ring_take(): takes up to n chains, as long as each is a single descriptor of
  * that direction whose buffer is one piece of mapped memory. The first two cache lines of readable
- * ones are prefetched. 0 says nothing: tvq_ring_take() then knows what there is. Never with an in-flight
- * area or a log of writes.
+ * ones are prefetched. 0 says nothing: tvq_ring_take() then knows what there is. Never with an
+ * in-flight area or a log of writes.
  */
 unsigned int tvq_ring_take_bufs(struct tvq_ring *r, struct tvq_buf *b, unsigned int n, bool write);
 /* Gives the n that were taken last back, as if they had not been taken. */
 void tvq_ring_untake_bufs(struct tvq_ring *r, unsigned int n);
-/* As tvq_ring_add_used() for each; written: n of them, NULL: nothing was. */
+/* As tvq_ring_add_used() for each; written: n of them, NULL: nothing was. NULL is for readable
+ * buffers alone where in_order is: writable ones would count as written completely. */
 void tvq_ring_add_used_bufs(struct tvq_ring *r, const struct tvq_buf *b, const uint32_t *written,
 			    unsigned int n);
 

@@ -105,18 +105,14 @@ static void run_end(struct run *r)
 {
 	struct tvq_vq *vq = r->q->vq;
 
-	/* What was taken last goes back first. */
-	while (r->have > r->head) {
-		const struct tvq_chain *c = &r->s->rx_chain[--r->have];
-
-		if (__builtin_expect(vq->inflight_size != 0, 0)) {
-			/* Nothing is in it; drivers throw such a buffer away. */
-			tvq_vq_used(vq, c, 0);
-			r->q->dirty = true;
-		} else {
-			tvq_vq_untake(vq, c);
-		}
+	/* Nothing is in them; drivers throw such buffers away. In their order (IN_ORDER). */
+	while (__builtin_expect(vq->inflight_size != 0, 0) && r->head < r->have) {
+		tvq_vq_used(vq, &r->s->rx_chain[r->head++], 0);
+		r->q->dirty = true;
 	}
+	/* What was taken last goes back first. */
+	while (r->have > r->head)
+		tvq_vq_untake(vq, &r->s->rx_chain[--r->have]);
 	if (r->packets) {
 		tvq_port_received(r->port, r->packets, r->bytes);
 		tvq_vq_count(&vq->stats, TVQ_STAT_BYTES_WRITTEN, r->written);

@@ -417,6 +417,29 @@ static void queues_move_to_another_device_without_loss_or_repetition(void **stat
 	}
 }
 
+/* A device with in-flight areas; its queues are with the worker. */
+static void raw_with_area(struct dl *l, const struct nl_variant *v)
+{
+	struct tvq_seq *s;
+	uint64_t area[2];
+
+	nl_raw_new(&raw, l, v, (const uint8_t[6]){ 0x02, 0, 0, 0, 0xcc, 1 });
+	for (int q = 0; q < 2; q++)
+		dl_alloc(&raw.mem, 16384, 4096, &area[q]);
+	dl_negotiate(l->client, raw.id, v->packed ? 0 : BIT(VIRTIO_F_RING_PACKED));
+	s = tvq_seq_new(l->client, raw.id);
+	for (uint16_t q = 0; q < 2; q++) {
+		tvq_seq_vq_asid_set(s, q, raw.mem.asid);
+		tvq_seq_vq_size_set(s, q, 64);
+		tvq_seq_vq_inflight(s, q, raw.mem.asid, area[q], 16384);
+	}
+	dl_queue_program(&raw.rx, s);
+	dl_queue_program(&raw.tx, s);
+	tvq_seq_status_set(s, DL_DRIVER_OK);
+	assert_int_equal(tvq_seq_call(s), 0);
+	(void)nl_raw_info(&raw);
+}
+
 /* TQ-130: what receive and transmit queues take is used at once, and nothing is lost by an area. */
 static void queues_work_with_an_in_flight_area(void **state)
 {
@@ -424,25 +447,8 @@ static void queues_work_with_an_in_flight_area(void **state)
 
 	(void)state;
 	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
-		uint64_t area[2];
-		struct tvq_seq *s;
-
 		up(&l, v);
-		nl_raw_new(&raw, &l, v, (const uint8_t[6]){ 0x02, 0, 0, 0, 0xcc, 1 });
-		for (int q = 0; q < 2; q++)
-			dl_alloc(&raw.mem, 16384, 4096, &area[q]);
-		dl_negotiate(l.client, raw.id, v->packed ? 0 : BIT(VIRTIO_F_RING_PACKED));
-		s = tvq_seq_new(l.client, raw.id);
-		for (uint16_t q = 0; q < 2; q++) {
-			tvq_seq_vq_asid_set(s, q, raw.mem.asid);
-			tvq_seq_vq_size_set(s, q, 64);
-			tvq_seq_vq_inflight(s, q, raw.mem.asid, area[q], 16384);
-		}
-		dl_queue_program(&raw.rx, s);
-		dl_queue_program(&raw.tx, s);
-		tvq_seq_status_set(s, DL_DRIVER_OK);
-		assert_int_equal(tvq_seq_call(s), 0);
-		(void)nl_raw_info(&raw);
+		raw_with_area(&l, v);
 		raw_buffers();
 		for (int round = 0; round < 10; round++) {
 			stream(RAW_BUFS);
@@ -456,6 +462,40 @@ static void queues_work_with_an_in_flight_area(void **state)
 			}
 			dl_notify(&raw.rx);
 			(void)nl_raw_info(&raw);
+			drain(&b);
+		}
+		assert_int_equal(dl_status(l.client, raw.id), DL_DRIVER_OK);
+		down_with_raw(&l);
+	}
+}
+
+/* Where taken buffers cannot be untaken, they come back empty: as they were made available, for the
+ * device may have promised that (IN_ORDER). */
+static void buffers_too_few_for_a_frame_come_back_in_their_order(void **state)
+{
+	enum { FEW = 3, SMALL = 64 };
+	struct dl l;
+
+	(void)state;
+	for (const struct nl_variant *v = nl_variants; v < NL_VARIANTS_END; v++) {
+		up(&l, v);
+		raw_with_area(&l, v);
+		memset(buf, 0, sizeof(buf));
+		for (int round = 0; round < 3; round++) {
+			struct nl_piece *p;
+			uint32_t written;
+
+			for (int i = 0; i < FEW; i++)
+				nl_buf_give(&raw, &buf[i], SMALL);
+			dl_notify(&raw.rx);
+			(void)nl_raw_info(&raw);
+			stream(1);
+			for (int i = 0; i < FEW; i++) {
+				dl_until(&l, (p = tvq_drv_ring_get(raw.rx.ring, &written)));
+				assert_ptr_equal(p, &buf[i].piece);
+				assert_int_equal(written, 0);
+			}
+			nl_sent(&a, 0);
 			drain(&b);
 		}
 		assert_int_equal(dl_status(l.client, raw.id), DL_DRIVER_OK);
@@ -602,6 +642,7 @@ int main(void)
 		cmocka_unit_test(a_queue_that_is_disabled_under_traffic_goes_on_where_it_was),
 		cmocka_unit_test(queues_move_to_another_device_without_loss_or_repetition),
 		cmocka_unit_test(queues_work_with_an_in_flight_area),
+		cmocka_unit_test(buffers_too_few_for_a_frame_come_back_in_their_order),
 		cmocka_unit_test(what_is_received_is_logged_page_by_page),
 		cmocka_unit_test(queues_count_what_happened),
 	};

@@ -308,7 +308,8 @@ static void op_use_bufs(struct model *m)
 	for (i = 0; i < n; i++) {
 		struct slot *s = &m->slot[m->taken[at + i]];
 
-		if (s->chain.c.n_desc != 1)
+		/* What is not said of writable ones, of a run's, is that they are full. */
+		if (s->chain.c.n_desc != 1 || (m->lab.cfg.in_order && none && s->in_len))
 			break;
 		s->written = s->in_len && !none ? lab_below(&m->seed, s->in_len + 1) : 0;
 		fill_in(s);

@@ -343,6 +343,72 @@ static void a_packed_ring_whose_place_is_lost_waits_for_a_reset(void **state)
 	net_pair_close(&p);
 }
 
+/* So many frames to nobody at once; with IN_ORDER most of them leave no mark in a packed ring. */
+static unsigned int send_run(struct net_guest *g, unsigned int n)
+{
+	uint8_t *at = net_slot(g, 1, 0);
+	struct tvq_sg sg = { FRONT_GUEST + (uint64_t)(at - g->f.mem), NET_HDR + 60 };
+	unsigned int i;
+
+	memset(at, 0, NET_HDR + 60);
+	for (i = 0; i < n; i++)
+		assert_int_equal(tvq_drv_ring_add(g->f.ring[1], &sg, 1, 0, at), 0);
+	front_kick(&g->f, 1);
+	for (i = 0; i < n; i++)
+		net_sent(g, 0);
+	return n;
+}
+
+/* Wherever a run ends: before, at and behind the ring's end. */
+static void a_packed_ring_that_was_used_in_runs_waits_for_a_reset(void **state)
+{
+	const uint32_t stale[2] = { 0x80008000, 0x80008000 };
+	struct net_pair p;
+	unsigned int n, left;
+
+	(void)state;
+	for (n = 1; n <= 2 * FRONT_RING_SIZE + 10; n++) {
+		/* There it is at its beginning. */
+		if (n == 2 * FRONT_RING_SIZE)
+			continue;
+		net_pair_open(&p, &none);
+		net_pair_start(&p, BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_IN_ORDER));
+		left = n;
+		if (left > 10)
+			left -= send_run(&p.g[0],
+					 left - 10 < FRONT_RING_SIZE ? left - 10 : FRONT_RING_SIZE);
+		if (left > 10)
+			left -= send_run(&p.g[0], left - 10);
+		/* The last ones, every other time one by one, so that each has its mark. */
+		while (left)
+			left -= send_run(&p.g[0], n % 2 ? 1 : left);
+		come_again(&p.g[0]);
+		net_restart(&p.g[0], stale);
+		assert_true(lab_logged("queue 1: the packed ring is in use"));
+		net_pair_close(&p);
+	}
+}
+
+static void a_packed_ring_that_came_back_to_its_beginning_in_runs_starts(void **state)
+{
+	struct net_pair p;
+	uint32_t base[2];
+	unsigned int i;
+
+	(void)state;
+	net_pair_open(&p, &none);
+	net_pair_start(&p, BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_IN_ORDER));
+	for (i = 0; i < 2; i++)
+		send_run(&p.g[0], FRONT_RING_SIZE);
+	for (i = 0; i < 2; i++)
+		base[i] = front_get_base(&p.g[0].f, i);
+	assert_int_equal(base[1], 0x80008000);
+	come_again(&p.g[0]);
+	net_restart(&p.g[0], base);
+	send_run(&p.g[0], 1);
+	net_pair_close(&p);
+}
+
 static void a_new_packed_ring_with_buffers_in_it_starts(void **state)
 {
 	struct alone a;
@@ -473,6 +539,8 @@ int main(void)
 		cmocka_unit_test(
 			a_split_ring_goes_on_at_its_used_index_whatever_the_front_end_says),
 		cmocka_unit_test(a_packed_ring_whose_place_is_lost_waits_for_a_reset),
+		cmocka_unit_test(a_packed_ring_that_was_used_in_runs_waits_for_a_reset),
+		cmocka_unit_test(a_packed_ring_that_came_back_to_its_beginning_in_runs_starts),
 		cmocka_unit_test(a_new_packed_ring_with_buffers_in_it_starts),
 		cmocka_unit_test(virtio_users_base_of_a_packed_ring_is_the_beginning),
 		cmocka_unit_test(descriptors_of_few_regions_are_kept_and_none_is_left),
