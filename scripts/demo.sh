@@ -69,6 +69,8 @@ make_image() {
 
 start_tvqd() {
 	printf '%s   $ tvqd --control tvqd.sock %s&%s\n' "$bold" "${*:+${*//"$work/"/} }" "$plain"
+	# The one before has said in it that it is ready.
+	: >"$work/tvqd.log"
 	setpriv --pdeathsig TERM "$build/bin/tvqd" --control "$work/tvqd.sock" "$@" \
 		2>"$work/tvqd.log" </dev/null &
 	tvqd=$!

@@ -38,6 +38,8 @@ fi
 
 start() {
 	stop
+	# The one before has said in it that it is ready.
+	: >"$tmp/log"
 	# shellcheck disable=SC2086
 	$own_network tvqd "$@" 2>"$tmp/log" &
 	daemon=$!
