@@ -25,6 +25,7 @@ enum { TVQ_TYPE_NET = 1, TVQ_TYPE_BLK = 2 }; /* virtio device ids */
 /* What a management device has to give. 0 takes the default. */
 struct tvq_mgmt_cfg {
 	const struct tvq_os *os;	 /* required */
+	const char *name;		 /* for log lines, constant; NULL: these do without */
 	struct tvq_exec *control;	 /* required */
 	struct tvq_exec *const *workers; /* data; none: the control executor does it */
 	unsigned int n_workers;

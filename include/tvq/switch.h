@@ -191,9 +191,8 @@ void tvq_switch_user_run(struct tvq_switch_user *u, struct tvq_switch_op *op);
 
 /*
  * A new port: link up, all VLANs, promiscuous and all-multicast, no limit. NULL and *err: -EEXIST
- * (a port has that address), -EINVAL (a group's address, an MTU out of range), -ENOMEM, -ENOSPC
- * (2^32 numbers have been given out). ctx is for
- * tvq_port_ctx().
+ * (a port has that address), -EINVAL (a group's address, an MTU out of range), -ENOMEM. ctx is for
+ * tvq_port_ctx(). A number is used again only after 2^32 others.
  */
 struct tvq_port *tvq_port_add(struct tvq_switch *sw, const struct tvq_port_cfg *cfg, void *ctx,
 			      int *err);
@@ -228,7 +227,7 @@ int tvq_port_set_filter(struct tvq_port *p, const struct tvq_port_filter *filter
 void tvq_port_set_mirror(struct tvq_port *p, struct tvq_port_mirror *m);
 
 struct tvq_port_info {
-	uint32_t number; /* of the port, never given out again */
+	uint32_t number; /* of the port; see tvq_port_add() */
 	uint64_t device_id;
 	uint8_t mac[6];
 	uint16_t mtu;

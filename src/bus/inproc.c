@@ -132,8 +132,8 @@ static void inproc_free(struct tvq_bus *b)
 	while (!is_through(ip->dev) && b->os->now() < end)
 		tvq_bus_wait(b, &never, 100000);
 	if (!is_through(ip->dev)) {
-		tvq_log(b->os, TVQ_LOG_ERR,
-			"management device: its backends do not finish; left behind");
+		tvq_root_log(ip->dev->root, TVQ_LOG_ERR,
+			     "management device: its backends do not finish; left behind");
 		return;
 	}
 	tvq_bus_wait(b, &never, 0);

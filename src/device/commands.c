@@ -386,9 +386,9 @@ static void answer(struct tvq_tcmd *c, int result)
 	struct tvq_root *root = c->mgr->dev->root;
 
 	if (result < 0 && !c->aborted)
-		tvq_log(root->os, TVQ_LOG_DEBUG, "device %llu: %s failed: %s",
-			(unsigned long long)tvq_get64(c->out), c->def ? c->def->name : "command",
-			reason(result));
+		tvq_root_log(root, TVQ_LOG_DEBUG, "device %llu: %s failed: %s",
+			     (unsigned long long)tvq_get64(c->out),
+			     c->def ? c->def->name : "command", reason(result));
 	tvq_transportq_answer(c, result);
 }
 

@@ -121,11 +121,16 @@ void tvq_device_start_destroy(struct tvq_device *dev);
 /* Something that a reset, destroy or command may wait for has happened. */
 void tvq_device_progress(struct tvq_device *dev);
 void tvq_device_needs_reset(struct tvq_device *dev, const char *why);
-/* One line that names the device; fmt is a literal. */
+/* One line that says whose it is, where the owner has told a name: ids are not unique in a process
+ * with several management devices. fmt is a literal. */
+#define tvq_root_log(root, level, fmt, ...)                                                        \
+	tvq_log((root)->os, level, "%s%s" fmt, (root)->cfg.name ? (root)->cfg.name : "",           \
+		(root)->cfg.name ? ": " : "", ##__VA_ARGS__)
+/* Likewise, and names the device. */
 #define tvq_device_log(dev, level, fmt, ...)                                                       \
-	tvq_log((dev)->root->os, level, "%s %llu (%s): " fmt,                                      \
-		(dev)->parent ? "managed device" : "management device",                            \
-		(unsigned long long)(dev)->id, (dev)->type->name, ##__VA_ARGS__)
+	tvq_root_log((dev)->root, level, "%s %llu (%s): " fmt,                                     \
+		     (dev)->parent ? "managed device" : "management device",                       \
+		     (unsigned long long)(dev)->id, (dev)->type->name, ##__VA_ARGS__)
 
 /* A line that a driver can cause may be logged now; one in between says how many were left out. */
 bool tvq_root_may_log(struct tvq_root *root);

@@ -106,8 +106,8 @@ bool tvq_root_may_log(struct tvq_root *root)
 	}
 	root->log_budget--;
 	if (root->log_left_out)
-		tvq_log(root->os, TVQ_LOG_WARN, "%u lines about broken devices were left out",
-			root->log_left_out);
+		tvq_root_log(root, TVQ_LOG_WARN, "%u lines about broken devices were left out",
+			     root->log_left_out);
 	root->log_left_out = 0;
 	return true;
 }

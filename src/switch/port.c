@@ -12,7 +12,7 @@ static int check_cfg(const struct tvq_switch *sw, const struct tvq_port_cfg *cfg
 		return -EINVAL;
 	if (addr && tvq_fdb_find(&sw->own, addr))
 		return -EEXIST;
-	return sw->last_number == UINT32_MAX ? -ENOSPC : 0;
+	return 0;
 }
 
 static int room_for_port(struct tvq_switch *sw)
@@ -31,6 +31,35 @@ static int room_for_port(struct tvq_switch *sw)
 	sw->ports = ports;
 	sw->cap_ports = cap;
 	return 0;
+}
+
+/*
+ * Gives a new port its number and its place. Numbers come again once all have been given out, the
+ * lowest first: a guest that makes and deletes devices for days must not leave a switch of which
+ * nobody gets a port any more.
+ */
+static void put_port(struct tvq_switch *sw, struct tvq_port *p)
+{
+	uint32_t low = sw->n_ports, high = sw->n_ports;
+
+	if (sw->last_number < UINT32_MAX) {
+		p->number = ++sw->last_number;
+	} else {
+		/* Up to the first gap number i + 1 is at i. */
+		for (low = 0; low < high;) {
+			uint32_t mid = low + (high - low) / 2;
+
+			if (sw->ports[mid]->number == mid + 1)
+				low = mid + 1;
+			else
+				high = mid;
+		}
+		p->number = low + 1;
+	}
+	memmove(&sw->ports[low + 1], &sw->ports[low],
+		(sw->n_ports - low) * sizeof(struct tvq_port *));
+	sw->ports[low] = p;
+	sw->n_ports++;
 }
 
 struct tvq_port *tvq_port_add(struct tvq_switch *sw, const struct tvq_port_cfg *cfg, void *ctx,
@@ -62,8 +91,7 @@ struct tvq_port *tvq_port_add(struct tvq_switch *sw, const struct tvq_port_cfg *
 		sw->os->free(p, sizeof(*p));
 		return NULL;
 	}
-	p->number = ++sw->last_number;
-	sw->ports[sw->n_ports++] = p;
+	put_port(sw, p);
 	*err = 0;
 	return p;
 }

@@ -67,7 +67,8 @@ static int show(struct ctl_client *c, const struct ctl_options *o, const struct 
 	return ret;
 }
 
-/* An answer for one of many devices; one that has gone meanwhile is left out. */
+/* An answer for one of many devices. One that has gone meanwhile is left out, and one that the
+ * client of a serving daemon drives: what is asked is not ours. */
 static int take_each(struct ctl_client *c, const char *section, struct json_object *all, char *err)
 {
 	struct json_object *answer = ctl_get(c), *ok, *list;
@@ -83,7 +84,8 @@ static int take_each(struct ctl_client *c, const char *section, struct json_obje
 		if (json_object_object_get_ex(answer, "ok", &ok) &&
 		    json_object_object_get_ex(ok, section, &list))
 			merge(all, list);
-	} else if (strcmp(name, "ENOENT") != 0 && strcmp(name, "EBUSY") != 0) {
+	} else if (strcmp(name, "ENOENT") != 0 && strcmp(name, "EBUSY") != 0 &&
+		   strcmp(name, "EOPNOTSUPP") != 0) {
 		snprintf(err, CTL_ERR_LEN, "%s", why);
 		ret = CTL_FAILED;
 	}

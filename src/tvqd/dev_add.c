@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * dev add. The wire says OK or ERR and no more, so what a request asks for is compared with what
- * the management device says it has (TYPE_GET) before CREATE, and a CREATE that fails all the same is explained
- * afterwards, from the pool and from AVAIL_RES: the good case pays for neither.
+ * the management device says it has (TYPE_GET) before CREATE, and a CREATE that fails all the same
+ * is explained afterwards, from the pool and from AVAIL_RES: the good case pays for neither.
  *
  *   space_new -> CREATE -> FEAT DEVICE_GET, VQ_SIZE GET -> its port -> presenter -> answer
  *

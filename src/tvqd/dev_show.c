@@ -14,6 +14,23 @@
 /* Where "from" goes on from slots, which are below it, to numbers. */
 #define NUMBERS (1ull << 32)
 
+static void show_volume(struct json_object *o, const char *volume)
+{
+	if (volume[0])
+		tvqd_add_str(o, "volume", volume);
+}
+
+/* Its owner knows which it has got where none was named. */
+static void show_volume_of(struct json_object *o, const struct tvqd_dev *dev)
+{
+	struct tvq_device_info info;
+
+	if (dev->mgmt->device && !tvq_device_info(dev->mgmt->device, dev->device_id, &info))
+		show_volume(o, info.volume);
+	else
+		show_volume(o, dev->volume);
+}
+
 static struct json_object *show_named(const struct tvqd_dev *dev)
 {
 	struct json_object *o = json_object_new_object();
@@ -25,8 +42,7 @@ static struct json_object *show_named(const struct tvqd_dev *dev)
 	tvqd_add_num(o, "max_vqs", dev->num_queues);
 	tvqd_add_num(o, "max_vq_size", dev->max_queue_size);
 	tvqd_add_num(o, "device_id", dev->device_id);
-	if (dev->volume[0])
-		tvqd_add_str(o, "volume", dev->volume);
+	show_volume_of(o, dev);
 	if (dev->vhost_user) {
 		tvq_vhost_user_info(dev->vhost_user, &info);
 		tvqd_add_str(o, "vhost_user", info.path);
@@ -47,8 +63,7 @@ static struct json_object *show_numbered(const struct tvqd_mgmt *m,
 	tvqd_add_num(o, "vendor_id", TVQD_VENDOR_ID);
 	tvqd_add_num(o, "max_vqs", info->n_vqs);
 	tvqd_add_num(o, "device_id", info->id);
-	if (info->volume[0])
-		tvqd_add_str(o, "volume", info->volume);
+	show_volume(o, info->volume);
 	tvqd_add_num(o, "status", info->status);
 	if (!all)
 		return o;

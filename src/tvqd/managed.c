@@ -71,7 +71,6 @@ static int managed_explain(struct tvqd_mgmt *m, const struct tvqd_class *class,
 	int n = snprintf(err, TVQD_ERR_LEN, "%s refused to create '%s': ", m->name,
 			 args->v[TVQD_NAME].str);
 
-	(void)m;
 	if (volume)
 		snprintf(err + n, TVQD_ERR_LEN - (size_t)n,
 			 "is volume '%s' there, free and such as asked for? volume show of the "

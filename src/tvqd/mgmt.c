@@ -78,6 +78,7 @@ void tvqd_mgmt_cfg(const struct tvqd_mgmt *m, struct tvq_mgmt_cfg *cfg)
 
 	*cfg = (struct tvq_mgmt_cfg){
 		.os = &tvq_os_host,
+		.name = m->name,
 		.control = d->exec,
 		.workers = d->workers,
 		.n_workers = d->n_workers,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Ports of the switch by their names: those that this daemon made (uplinks, ports to measure with),
- * managed devices, and the management devices themselves. The owner's; everything on the control executor, but for what
- * says that it is for the switch's worker.
+ * managed devices, and the management devices themselves. The owner's; everything on the control
+ * executor, but for what says that it is for the switch's worker.
  *
  * A port belongs to the worker; we have its pointer to hand to ops. Ops and the deletion of ports
  * reach the worker in the order in which they were posted here. So the rule is: look the port up

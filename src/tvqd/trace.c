@@ -26,7 +26,7 @@ static void add_field(void *ctx, const struct tvq_wire_field *f)
 	json_object_object_add(f->in ? fields->in : fields->out, f->name, value);
 }
 
-static struct json_object *decode(const struct tvq_wire_msg *m)
+static struct json_object *decode(const struct tvqd_mgmt *mgmt, const struct tvq_wire_msg *m)
 {
 	struct json_object *event = json_object_new_object(), *o = json_object_new_object();
 	struct fields fields = { json_object_new_object(), json_object_new_object() };
@@ -35,6 +35,7 @@ static struct json_object *decode(const struct tvq_wire_msg *m)
 	tvq_command_format(line, sizeof(line), m);
 	tvq_command_fields(m, add_field, &fields);
 	json_object_object_add(o, "text", json_object_new_string(line));
+	json_object_object_add(o, "mgmtdev", json_object_new_string(mgmt->name));
 	json_object_object_add(o, "device_id", json_object_new_uint64(m->device_id));
 	json_object_object_add(o, "command",
 			       json_object_new_string(tvq_command_name(m->class, m->command)));
@@ -93,7 +94,7 @@ static void traced(void *ctx, const struct tvq_cmd *cmd, const void *out)
 		.in_len = cmd->err ? 0 : cmd->in_got,
 	};
 
-	event = decode(&m);
+	event = decode(tvqd_driven(d), &m);
 	/* Sending may end a stream. */
 	for (st = d->trace.streams; st; st = next) {
 		next = st->next;

@@ -11,6 +11,7 @@
 
 #include <linux/virtio_blk.h>
 
+#include "json.h"
 #include "tvqd.h"
 #include "volumes.h"
 
@@ -194,8 +195,9 @@ void tvqd_volume_del(struct tvqd *d, struct tvqd_call *call)
 		tvqd_reply_err(call, err, "volume '%s' is in use by device '%s': %s", name, user,
 			       m->where->to_delete);
 	else if (err == -EBUSY)
-		tvqd_reply_err(call, err, "volume '%s' is in use: dev del the devices on it first",
-			       name);
+		tvqd_reply_err(
+			call, err, "volume '%s' is in use: dev del the devices on it first%s", name,
+			tvqd_numbered(d) ? "; those of mgmt0 are its client's to delete" : "");
 	else
 		tvqd_reply_err(call, err, "no volume '%s'; volume show lists them", name);
 }
@@ -272,6 +274,19 @@ static bool list_maker(void *ctx, const struct tvq_maker_cfg *cfg)
 	return true;
 }
 
+/* Of one volume only: it is a walk over the devices. */
+static void show_user(struct tvqd *d, struct json_object *list, const char *name)
+{
+	char user[TVQD_LABEL_LEN];
+	const struct tvqd_mgmt *m = tvqd_volume_user(d, name, user);
+	struct json_object *o;
+
+	if (!m || !json_object_object_get_ex(list, name, &o))
+		return;
+	tvqd_add_str(o, "device", user);
+	tvqd_add_str(o, "mgmtdev", m->name);
+}
+
 void tvqd_volume_show(struct tvqd *d, struct tvqd_call *call)
 {
 	struct listing ls = {
@@ -290,6 +305,8 @@ void tvqd_volume_show(struct tvqd *d, struct tvqd_call *call)
 		tvqd_reply_err(call, -ENOENT, "no volume '%s'; volume show lists them", ls.name);
 		return;
 	}
+	if (ls.name)
+		show_user(d, ls.list, ls.name);
 	result = json_object_new_object();
 	json_object_object_add(result, "volume", ls.list);
 	if (ls.more)

@@ -61,10 +61,12 @@
 #define VFU_WRITE_BYTES		(sizeof(struct vu_hdr) + sizeof(struct vu_dma_rw) + VFU_WRITE_DATA)
 
 /*
- * Regions that all clients of this process have mapped. The kernel gives a process 65530 mappings by
- * default, of which other things need some.
+ * Regions that this process has mapped when a client may map another. The kernel gives a process
+ * 65530 mappings by default, of which other things need some. One client may have all of these: it
+ * is less than what front ends may fill (VU_MAX_MAPPINGS), so that there is room for them in any
+ * case.
  */
-#define VFU_MAX_MAPPINGS    49152
+#define VFU_MAX_MAPPINGS    32768
 #define VFU_DEFAULT_REGIONS 65535
 /* Bytes of replaced tables of a space; with more a DMA_MAP waits until they are released. */
 #define VFU_MAX_RETIRED	    (16u << 20)

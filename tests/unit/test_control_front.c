@@ -5,6 +5,8 @@
  */
 #include <sys/wait.h>
 
+#include <tvq/virtio_pci.h>
+
 #include "control_lab.h"
 #include "vu_front.h"
 
@@ -307,6 +309,60 @@ static void front_end_of_the_serving_daemon_goes_on_whoever_drives_the_other(voi
 	front_free(&own.f);
 }
 
+/* n more regions, each of a file of its own, since a file is mapped once; in spaces whose tables stay
+ * small. False: one was refused. */
+static bool map_files(struct tvq_bus *bus, unsigned int *mapped, unsigned int n)
+{
+	enum { PER_SPACE = 512 };
+	static uint32_t asid;
+
+	for (; n--; ++*mapped) {
+		struct tvq_bus_mem m = {
+			.iova = *mapped % PER_SPACE * 4096ull,
+			.len = 4096,
+			.fd = memfd_create("client", MFD_CLOEXEC),
+			.perm = TVQ_DMA_READ | TVQ_DMA_WRITE,
+		};
+		int err;
+
+		assert_int_equal(ftruncate(m.fd, 4096), 0);
+		if (!(*mapped % PER_SPACE))
+			assert_int_equal(bus->ops->space_new(bus, &asid), 0);
+		err = bus->ops->map(bus, asid, &m, 1);
+		close(m.fd);
+		if (err)
+			return false;
+	}
+	return true;
+}
+
+/* A process has a bounded number of mappings, and one client may ask for more than there are. */
+static void client_that_maps_all_that_it_may_leaves_room_for_front_ends(void **state)
+{
+	char why[TVQ_VIRTIO_PCI_ERR_LEN];
+	struct fronts *fs = *state;
+	unsigned int mapped = 0;
+	struct tvq_bus *bus;
+	struct guest own;
+
+	if (!lab_start(&fs->serving, "--serve", fs->socket, NULL))
+		fail_msg("it does not serve:\n%s", fs->serving.log);
+	lab_ok(&fs->serving, "{\"cmd\":\"volume add\",\"args\":{\"name\":\"v\",\"ram\":\"1M\"}}",
+	       NULL);
+	bus = tvq_vfio_user_bus(fs->loop, fs->socket + strlen("vfio-user:"), why);
+	if (!bus)
+		fail_msg("%s", why);
+	assert_true(map_files(bus, &mapped, 10000));
+	assert_false(map_files(bus, &mapped, 60000));
+
+	add_guest_to(fs, &fs->serving, "mgmt1", &own, "own");
+	run_guest(&own, 0);
+	write_and_read_back(&own.f, 0, 1);
+	assert_false(map_files(bus, &mapped, 1));
+	front_free(&own.f);
+	bus->ops->free(bus);
+}
+
 int main(void)
 {
 #define unit_test_fronts(test) cmocka_unit_test_setup_teardown(test, open_fronts, close_fronts)
@@ -318,6 +374,7 @@ int main(void)
 		unit_test_fronts(each_daemon_ends_cleanly_under_a_running_front_end),
 		unit_test_fronts(front_end_that_is_gone_leaves_nothing_mapped),
 		unit_test_fronts(front_end_of_the_serving_daemon_goes_on_whoever_drives_the_other),
+		unit_test_fronts(client_that_maps_all_that_it_may_leaves_room_for_front_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

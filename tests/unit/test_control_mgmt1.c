@@ -20,14 +20,15 @@
 #define BLOCK(name, volume)                                                                        \
 	ASK("dev add", "\"name\":\"" name "\",\"mgmtdev\":\"mgmt0\",\"class\":\"block\","          \
 		       "\"volume\":\"" volume "\"")
-#define VOLUME(name)	 ASK("volume add", "\"name\":\"" name "\",\"ram\":\"1M\"")
-#define VOLUME_DEL(name) ASK("volume del", "\"name\":\"" name "\"")
-#define DEV(name)	 ASK("dev show", "\"name\":\"" name "\"")
-#define CONFIG(name)	 ASK("dev config show", "\"name\":\"" name "\"")
-#define VSTATS(name)	 ASK("dev vstats show", "\"name\":\"" name "\"")
-#define ANNOUNCE(name)	 ASK("dev announce", "\"name\":\"" name "\"")
-#define MGMT(name)	 ASK("mgmtdev show", "\"name\":\"" name "\"")
-#define LINK(name, to)	 ASK("dev set", "\"name\":\"" name "\",\"link\":\"" to "\"")
+#define VOLUME(name)	  ASK("volume add", "\"name\":\"" name "\",\"ram\":\"1M\"")
+#define VOLUME_DEL(name)  ASK("volume del", "\"name\":\"" name "\"")
+#define VOLUME_SHOW(name) ASK("volume show", "\"name\":\"" name "\"")
+#define DEV(name)	  ASK("dev show", "\"name\":\"" name "\"")
+#define CONFIG(name)	  ASK("dev config show", "\"name\":\"" name "\"")
+#define VSTATS(name)	  ASK("dev vstats show", "\"name\":\"" name "\"")
+#define ANNOUNCE(name)	  ASK("dev announce", "\"name\":\"" name "\"")
+#define MGMT(name)	  ASK("mgmtdev show", "\"name\":\"" name "\"")
+#define LINK(name, to)	  ASK("dev set", "\"name\":\"" name "\",\"link\":\"" to "\"")
 
 static int open_pair(void **state)
 {
@@ -235,16 +236,67 @@ static void what_only_the_driver_of_a_device_can_do_is_refused_by_its_number(voi
 	lab_ok(l, VSTATS("own"), "\"qidx\":0");
 }
 
+/* Asked for all, those of the client are left out: that they are driven by another is no error. */
+static void configuration_is_shown_of_all_that_this_daemon_drives(void **state)
+{
+	static char out[LAB_OUT], err[LAB_OUT];
+	struct lab_pair *p = *state;
+	struct lab *l = &p->serving;
+
+	lab_ok(&p->managing, ADD("d", ",\"mac\":\"" MAC("02") "\""), "\"device_id\":1");
+	assert_int_equal(lab_ctl(l, NULL, out, err, "dev", "config", "show", NULL), 0);
+	assert_string_equal(out, "");
+	lab_ok(l, NET1("a", ",\"mac\":\"" MAC("01") "\""), NULL);
+	lab_ok(l, NET1("b", ",\"mac\":\"" MAC("03") "\""), NULL);
+	assert_int_equal(lab_ctl(l, NULL, out, err, "dev", "config", "show", NULL), 0);
+	assert_string_equal(err, "");
+	assert_holds(out, "a: mac " MAC("01"));
+	assert_holds(out, "b: mac " MAC("03"));
+	assert_lacks(out, MAC("02"));
+	assert_int_equal(lab_ctl(l, NULL, out, err, "dev", "config", "show", "1", NULL), 1);
+	assert_holds(err, "mgmt0 is driven by the vfio-user client of");
+}
+
+/* Ids are those of one management device only. */
+static void log_lines_say_which_management_device_they_mean(void **state)
+{
+	struct lab_pair *p = *state;
+	struct lab *l = &p->serving;
+	char socket[192];
+
+	lab_begin(l);
+	lab_begin(&p->managing);
+	lab_path(l, "vfio-user:", "mgmt0.sock", socket, sizeof(socket));
+	assert_true(lab_start(l, "--log-level", "debug", "--serve", socket, NULL));
+	assert_true(lab_start(&p->managing, "--manage", socket, NULL));
+	lab_refused(l, ADD1("own", "block", ",\"volume\":\"v\""), "no volume 'v'");
+	assert_int_equal(lab_stop(l, SIGTERM), 0);
+	assert_holds(l->log, " mgmt1: device 0: VDEV CREATE failed");
+	assert_lacks(l->log, "mgmt0: device 0");
+	assert_int_equal(WEXITSTATUS(lab_wait(&p->managing)), 1);
+
+	assert_true(lab_start(l, "--log-level", "debug", "--serve", socket, NULL));
+	assert_true(lab_start(&p->managing, "--manage", socket, NULL));
+	lab_refused(&p->managing, BLOCK("d", "v"), "mgmt0 refused to create 'd'");
+	assert_int_equal(lab_stop(l, SIGTERM), 0);
+	assert_holds(l->log, " mgmt0: device 0: VDEV CREATE failed");
+	assert_lacks(l->log, "mgmt1: device 0");
+	assert_int_equal(WEXITSTATUS(lab_wait(&p->managing)), 1);
+}
+
 static void commands_of_its_own_are_traced(void **state)
 {
 	struct lab_pair *p = *state;
 	int fd = lab_connect(&p->serving);
+	const char *line;
 
 	lab_send(fd, "{\"cmd\":\"trace\"}\n");
 	assert_holds(lab_line(fd), "\"ok\"");
 	lab_ok(&p->managing, ADD("d", ""), NULL);
 	lab_ok(&p->serving, NET1("own", ",\"mac\":\"" MAC("01") "\""), NULL);
-	assert_holds(lab_line(fd), "VDEV CREATE");
+	line = lab_line(fd);
+	assert_holds(line, "VDEV CREATE");
+	assert_holds(line, "\"mgmtdev\":\"mgmt1\",\"device_id\":0,");
 	close(fd);
 }
 
@@ -276,7 +328,37 @@ static void volume_that_nobody_named_is_in_use_by_a_name(void **state)
 
 	lab_ok(&p->serving, VOLUME("v"), NULL);
 	lab_ok(&p->serving, ADD1("own", "block", ""), NULL);
+	lab_ok(&p->serving, DEV("own"), "\"volume\":\"v\"");
 	lab_refused(&p->serving, VOLUME_DEL("v"), "in use by device 'own': dev del it first");
+}
+
+static void volume_is_shown_with_the_device_that_has_it(void **state)
+{
+	struct lab_pair *p = *state;
+	struct lab *l = &p->serving;
+	char request[256];
+
+	lab_ok(l, VOLUME("v"), NULL);
+	assert_lacks(lab_ask(l, VOLUME_SHOW("v")), "mgmtdev");
+	lab_ok(l, ADD1("own", "block", ",\"volume\":\"v\""), "\"device_id\":1");
+	lab_ok(l, VOLUME("w"), NULL);
+	lab_ok(&p->managing, BLOCK("d", "w"), "\"device_id\":1");
+	lab_ok(l, VOLUME_SHOW("v"), "\"device\":\"own\",\"mgmtdev\":\"mgmt1\"");
+	lab_ok(l, VOLUME_SHOW("w"), "\"device\":\"1\",\"mgmtdev\":\"mgmt0\"");
+	lab_ok(l, DEL("own"), NULL);
+	assert_lacks(lab_ask(l, VOLUME_SHOW("v")), "mgmtdev");
+
+	/* A pool has no one device. */
+	lab_ok(l, VOLUME_DEL("v"), NULL);
+	snprintf(request, sizeof(request),
+		 ASK("volume add", "\"name\":\"p\",\"pool\":\"%s\",\"size\":\"1M\""), l->dir);
+	lab_ok(l, request, NULL);
+	lab_ok(&p->managing,
+	       ASK("dev add", "\"name\":\"e\",\"mgmtdev\":\"mgmt0\",\"class\":\"block\""), NULL);
+	lab_ok(l, VOLUME_SHOW("p-1"), "\"device\":\"2\",\"mgmtdev\":\"mgmt0\"");
+	lab_refused(l, VOLUME_DEL("p"), "dev del the devices on it first; those of mgmt0 are");
+	lab_ok(&p->managing, DEL("e"), NULL);
+	lab_ok(l, VOLUME_DEL("p"), NULL);
 }
 
 /* How many devices dev show lists; no page has more than 256. */
@@ -456,9 +538,12 @@ int main(void)
 		TEST(address_is_one_ports_of_either),
 		TEST(ports_of_both_can_be_mirrored),
 		TEST(what_only_the_driver_of_a_device_can_do_is_refused_by_its_number),
+		TEST(configuration_is_shown_of_all_that_this_daemon_drives),
+		TEST_EMPTY(log_lines_say_which_management_device_they_mean),
 		TEST(commands_of_its_own_are_traced),
 		TEST(volume_is_one_devices_of_either),
 		TEST(volume_that_nobody_named_is_in_use_by_a_name),
+		TEST(volume_is_shown_with_the_device_that_has_it),
 		TEST(listing_goes_on_from_the_one_to_the_other),
 		TEST(devices_outlive_the_other_management_devices_driver),
 		TEST_EMPTY(limits_are_those_of_each),

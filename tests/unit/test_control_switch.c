@@ -342,7 +342,6 @@ static void address_that_an_uplink_brings_is_shown_as_learned(void **state)
 	close(fd);
 }
 
-/* One port's addresses are in several pages of the answer. */
 static void frames_pass_from_one_daemons_switch_to_anothers(void **state)
 {
 	struct lab *l = *state, other;
@@ -363,6 +362,7 @@ static void frames_pass_from_one_daemons_switch_to_anothers(void **state)
 	wait_for(l, UPLINK("there"), "\"state\":\"listening\"");
 }
 
+/* One port's addresses are in several pages of the answer. */
 static void all_addresses_of_a_port_are_listed(void **state)
 {
 	enum { N = 200 };
