@@ -17,7 +17,7 @@ $(BUILD)/build.ninja:
 
 help:
 	@echo "make              build into build/, the programs into build/bin/"
-	@echo "make demo         the main job: VMs on managed block devices, made on the host and inside"
+	@echo "make demo         the main job: VMs with managed disks and networks, made on host and inside"
 	@echo "make demo-shell   a prompt in a VM that makes its own devices"
 	@echo "make check        all tests, under 40 minutes; check-quick: under 2; check-long: more"
 	@echo "make check-debug-kernel   the driver's tests in a kernel with lockdep, KASAN, kmemleak"

@@ -57,6 +57,8 @@ make_root() {
 	command -v mmdebstrap >/dev/null || die "mmdebstrap is missing: run scripts/deps.sh guest"
 	[ -e /usr/share/keyrings/debian-archive-trixie-stable.gpg ] ||
 		die "debian-archive-keyring is too old to know trixie: run scripts/deps.sh guest"
+	[ "$(id -u)" = 0 ] || command -v sudo >/dev/null ||
+		die "not root and no sudo: run as root, once: scripts/guest-root.sh"
 	uri=$(mirror)
 	work=$(mktemp -d "$CACHE/making.XXXXXX")
 	# shellcheck disable=SC2064 # the path of now

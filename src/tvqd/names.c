@@ -191,20 +191,22 @@ static const char *label_device(const struct tvqd_mgmt *m, uint64_t device_id, c
 }
 
 void tvqd_port_label(struct tvqd *d, const struct tvq_port *port, uint32_t number,
-		     uint64_t device_id, char label[TVQD_LABEL_LEN], const char **kind)
+		     uint64_t device_id, char label[TVQD_LABEL_LEN], struct tvqd_port_about *about)
 {
-	const char *k = label_own(d, number, label);
+	struct tvqd_port_about a = { .kind = label_own(d, number, label) };
 
 	/* Numbers of devices are those of their own management device; nested ones have some too. */
-	for (unsigned int i = 0; !k && i < d->n_mgmts; i++) {
-		if (port && tvq_device_port(d->mgmt[i].device, device_id) == port)
-			k = label_device(&d->mgmt[i], device_id, label);
+	for (unsigned int i = 0; !a.kind && i < d->n_mgmts; i++) {
+		if (!port || tvq_device_port(d->mgmt[i].device, device_id) != port)
+			continue;
+		a.kind = label_device(&d->mgmt[i], device_id, label);
+		a.mgmtdev = device_id ? d->mgmt[i].name : NULL;
 	}
-	if (!k) {
+	if (!a.kind) {
 		/* Or of one that is being added, for a moment. */
 		snprintf(label, TVQD_LABEL_LEN, "#%u", number);
-		k = "nested";
+		a = (struct tvqd_port_about){ .kind = "nested" };
 	}
-	if (kind)
-		*kind = k;
+	if (about)
+		*about = a;
 }

@@ -42,10 +42,14 @@ int tvqd_target_port(struct tvqd *d, const char *name, struct tvqd_target *t, ch
 int tvqd_name_free(struct tvqd *d, const char *name, bool own, char *err);
 
 #define TVQD_LABEL_LEN (TVQD_NAME_MAX + 1)
-/* In listings: the name; "#number" where we know none (devices of nested managers). kind (may be
- * NULL): device, mgmtdev, uplink, sink, source, nested. port is compared, no more. */
+/* In listings: the name; "#number" where we know none (devices of nested managers). about may be
+ * NULL. port is compared, no more. */
+struct tvqd_port_about {
+	const char *kind;    /* device, mgmtdev, uplink, sink, source, nested */
+	const char *mgmtdev; /* of a device: whose; else NULL */
+};
 void tvqd_port_label(struct tvqd *d, const struct tvq_port *port, uint32_t number,
-		     uint64_t device_id, char label[TVQD_LABEL_LEN], const char **kind);
+		     uint64_t device_id, char label[TVQD_LABEL_LEN], struct tvqd_port_about *about);
 /* A device's name, or its number, by who drives it. False: it is only just being added. */
 bool tvqd_device_label(const struct tvqd_mgmt *m, uint64_t device_id, char label[TVQD_LABEL_LEN]);
 

@@ -89,7 +89,7 @@ int tvqd_parse_serve(struct tvqd_cfg *cfg, const char *arg, const char **right)
 	char key[64];
 
 	*right = "vfio-user:PATH, of at most 107 bytes without a comma, and perhaps ,id=0x10f2 "
-		 ",vectors=64 ,msi-page=on";
+		 ",vectors=64 ,msi-page=on ,ram-pool=on";
 	new.place = TVQD_SERVE;
 	arg = parse_vfio_user(&new, arg);
 	if (!arg)

@@ -69,16 +69,19 @@ static struct json_object *show_drops(const struct tvq_port_stats *st)
 	return o;
 }
 
-static struct json_object *show_port(const struct tvq_port_info *info, const char *kind)
+static struct json_object *show_port(const struct tvq_port_info *info,
+				     const struct tvqd_port_about *about)
 {
 	static const uint8_t none[6];
 	struct json_object *o = json_object_new_object();
 	char mac[TVQD_MAC_LEN];
 
 	tvqd_add_num(o, "port", info->number);
-	tvqd_add_str(o, "kind", kind);
+	tvqd_add_str(o, "kind", about->kind);
 	if (info->device_id)
 		tvqd_add_num(o, "device_id", info->device_id);
+	if (about->mgmtdev)
+		tvqd_add_str(o, "mgmtdev", about->mgmtdev);
 	tvqd_mac_text(info->mac, mac);
 	if (memcmp(info->mac, none, sizeof(none)) != 0)
 		tvqd_add_str(o, "mac", mac);
@@ -108,11 +111,11 @@ static void ports_done(struct tvq_switch_op *op)
 	for (unsigned int i = 0; i < s->n; i++) {
 		const struct tvq_port_info *info = &s->e[i].info;
 		char label[TVQD_LABEL_LEN];
-		const char *kind;
+		struct tvqd_port_about about;
 		struct json_object *o;
 
-		tvqd_port_label(s->d, s->e[i].port, info->number, info->device_id, label, &kind);
-		o = show_port(info, kind);
+		tvqd_port_label(s->d, s->e[i].port, info->number, info->device_id, label, &about);
+		o = show_port(info, &about);
 		tvqd_mirror_describe(s->d, label, o);
 		json_object_object_add(list, label, o);
 	}

@@ -130,9 +130,11 @@ static void devices_with_the_same_number_are_told_apart(void **state)
 	lab_ok(l, DEV("1"), "{\"1\":{\"type\":\"network\",\"mgmtdev\":\"mgmt0\",");
 	lab_ok(l, ASK("switch show", ""), "\"mgmt0\":{\"port\":1,\"kind\":\"mgmtdev\",");
 	lab_ok(l, ASK("switch show", ""),
-	       "\"own\":{\"port\":2,\"kind\":\"device\",\"device_id\":1,\"mac\":\"" MAC("01"));
+	       "\"own\":{\"port\":2,\"kind\":\"device\",\"device_id\":1,"
+	       "\"mgmtdev\":\"mgmt1\",\"mac\":\"" MAC("01"));
 	lab_ok(l, ASK("switch show", ""),
-	       "\"1\":{\"port\":3,\"kind\":\"device\",\"device_id\":1,\"mac\":\"" MAC("02"));
+	       "\"1\":{\"port\":3,\"kind\":\"device\",\"device_id\":1,"
+	       "\"mgmtdev\":\"mgmt0\",\"mac\":\"" MAC("02"));
 	lab_ok(l, ASK("switch fdb show", ""), "\"own\":[{\"mac\":\"" MAC("01") "\"");
 	lab_ok(l, ASK("switch fdb show", ""), "\"1\":[{\"mac\":\"" MAC("02") "\"");
 

@@ -43,7 +43,8 @@ static void network_device_shows_what_was_asked_for(void **state)
 	lab_refused(l, ASK("dev vstats show", "\"name\":\"d\",\"qidx\":5"),
 		    "qidx 5: 'd' has queues 0 to 4");
 	lab_ok(l, PORT("d"),
-	       "{\"d\":{\"port\":1,\"kind\":\"device\",\"device_id\":1,\"mac\":\"" MAC(
+	       "{\"d\":{\"port\":1,\"kind\":\"device\",\"device_id\":1,\"mgmtdev\":\"mgmt0\","
+	       "\"mac\":\"" MAC(
 		       "01") "\",\"link\":\"up\",\"mtu\":9000,\"vlan\":10,\"rate\":100000000,"
 			     "\"spoofchk\":true,\"mirrored\":false,");
 	lab_ok(l, PORT("d"), "\"drops\":{");
@@ -274,7 +275,8 @@ static void owner_sets_what_the_driver_added_by_its_number(void **state)
 	lab_refused(managing, ASK("mirror add", "\"name\":\"d\",\"file\":\"/x\""), "ask that one");
 	lab_ok(l, ASK("switch show", ""), "\"mgmt0\":{\"port\":1,\"kind\":\"mgmtdev\"");
 	lab_ok(l, ASK("switch show", ""),
-	       "\"1\":{\"port\":2,\"kind\":\"device\",\"device_id\":1,\"mac\":\"" MAC("01") "\"");
+	       "\"1\":{\"port\":2,\"kind\":\"device\",\"device_id\":1,\"mgmtdev\":\"mgmt0\","
+	       "\"mac\":\"" MAC("01") "\"");
 	lab_ok(l, SET("1", "\"link\":\"down\",\"vlan\":9"), NULL);
 	lab_ok(l, PORT("1"), "\"link\":\"down\",\"mtu\":1500,\"vlan\":9");
 	lab_ok(managing, CONFIG("d"), "\"link\":\"down\"");

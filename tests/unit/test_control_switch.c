@@ -335,7 +335,8 @@ static void address_that_an_uplink_brings_is_shown_as_learned(void **state)
 	/* The device has no buffers: its drop, which text shows and zeroes are left out of. */
 	lab_ok(l, PORT("d"), "\"no-buffer\":1");
 	assert_int_equal(lab_ctl(l, NULL, out, err, "switch", "show", NULL), 0);
-	assert_holds(out, "d: port 1 kind device device_id 1 mac " MAC("01") " link up");
+	assert_holds(out,
+		     "d: port 1 kind device device_id 1 mgmtdev mgmt0 mac " MAC("01") " link up");
 	assert_holds(out, "\n  drops no-buffer 1\nu: port 2 kind uplink ");
 	assert_int_equal(lab_ctl(l, NULL, out, err, "switch", "fdb", NULL), 0);
 	assert_holds(out, "u: mac " MAC("77") " state learned vlan 10 age ");
