@@ -49,17 +49,36 @@ struct tvq_volume_pool;
 struct tvq_volume_pool *tvq_volume_pool_new(struct tvq_exec *control);
 /* No claim may be under way, and no device may have a volume. p may be NULL. */
 void tvq_volume_pool_free(struct tvq_volume_pool *p);
+
+/*
+ * Management devices that share a pool may each have volumes that are nobody else's: each is an
+ * owner, by a number from 1 to TVQ_VOLUME_OWNERS, and looks at the pool by a view of its own.
+ */
+#define TVQ_VOLUME_ANY	  0
+#define TVQ_VOLUME_OWNERS 2
+
+/*
+ * What a management device is given as its pool: the volumes that are for any owner, and those that
+ * are for this one; to a claim the others are not there, by their ids neither. With TVQ_VOLUME_ANY
+ * only what is for any. Part of p. NULL: no such owner.
+ */
+struct tvq_pool *tvq_volume_pool_view(struct tvq_volume_pool *p, unsigned int owner);
+/* The one of TVQ_VOLUME_ANY. */
 struct tvq_pool *tvq_volume_pool_pool(struct tvq_volume_pool *p);
 
-/* Adds a volume, whose reference passes to the pool. -EEXIST: its id is taken; -ENOMEM: on an error
- * the reference stays the caller's. */
+/* Adds a volume for one owner, or for TVQ_VOLUME_ANY. Its reference passes to the pool. -EEXIST:
+ * its id is taken, by whosever volume; -EINVAL: no such owner; -ENOMEM: on an error the reference
+ * stays the caller's. */
+int tvq_volume_pool_add_for(struct tvq_volume_pool *p, struct tvq_volume *v, unsigned int owner);
+/* For any. */
 int tvq_volume_pool_add(struct tvq_volume_pool *p, struct tvq_volume *v);
 /* -ENOENT; -EBUSY: a device has it, or is being given it. */
 int tvq_volume_pool_del(struct tvq_volume_pool *p, const char *id);
 
 /*
- * Makers: where a claim names no volume and none is free, the first maker makes one of the capacity
- * asked for (0: its own default), which is removed when its device is destroyed.
+ * Makers: where a claim names no volume and none is free, the first maker that is for its owner or
+ * for any makes one of the capacity asked for (0: its own default), for the same. It is removed when
+ * its device is destroyed.
  */
 enum tvq_maker_kind {
 	TVQ_MAKER_RAM,
@@ -75,13 +94,14 @@ struct tvq_maker_cfg {
 	bool direct;	       /* TVQ_MAKER_DIR */
 	uint64_t default_size; /* bytes */
 	uint64_t max_volumes;  /* 0: no bound of its own */
+	unsigned int owner;    /* that it is for, or TVQ_VOLUME_ANY */
 };
 
 /*
  * Copies cfg. 0, or -errno with a sentence in err: -EINVAL (name not 1 to 9 characters of a-z A-Z
- * 0-9 . _ -, no default size, not a multiple of 512), -EEXIST, -ENOENT and others of the directory,
- * -ENOMEM. Looks at the directory, which may block for as long as a stat does. What a claim gets is
- * named NAME-1, NAME-2 ...
+ * 0-9 . _ -, no default size, not a multiple of 512, no such owner), -EEXIST, -ENOENT and others of
+ * the directory, -ENOMEM. Looks at the directory, which may block for as long as a stat does. What a
+ * claim gets is named NAME-1, NAME-2 ...
  */
 int tvq_volume_pool_add_maker(struct tvq_volume_pool *p, const struct tvq_maker_cfg *cfg,
 			      char *err);
@@ -95,6 +115,7 @@ struct tvq_volume_info {
 	const char *type;
 	const char *path; /* or NULL */
 	struct tvq_volume_limits limits;
+	unsigned int owner; /* that it is for, or TVQ_VOLUME_ANY */
 	bool in_use;
 	bool made; /* by a maker */
 };

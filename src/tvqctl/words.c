@@ -76,7 +76,8 @@ static const struct ctl_command commands[] = {
 	  .usage = "name NAME { file PATH [ direct { on | off } ]\n"
 		   "                     [ readonly { on | off } ] | ram SIZE | null SIZE |\n"
 		   "                     null,zero SIZE | pool DIR [ size SIZE ]\n"
-		   "                     [ direct { on | off } ] }",
+		   "                     [ direct { on | off } ] }\n"
+		   "                [ mgmtdev MGMTDEV ]",
 	  .name = true,
 	  .args = { { "file", CTL_PATH },
 		    { "ram", CTL_WORD },
@@ -85,7 +86,8 @@ static const struct ctl_command commands[] = {
 		    { "pool", CTL_PATH },
 		    { "size", CTL_WORD },
 		    { "direct", CTL_WORD },
-		    { "readonly", CTL_WORD } } },
+		    { "readonly", CTL_WORD },
+		    { "mgmtdev", CTL_WORD } } },
 	{ .words = { "volume", "del" }, .usage = "NAME", .name = true },
 	{ .words = { "switch", "show" },
 	  .usage = "[ NAME ]",

@@ -33,7 +33,7 @@ static const struct tvqd_command commands[] = {
 	{ "dev vstats show", TVQD_DRIVER, TVQD_BIT(NAME), TVQD_BIT(QIDX), tvqd_dev_vstats_show },
 	{ "volume add", TVQD_OWNER, TVQD_BIT(NAME),
 	  TVQD_BIT(FILE) | TVQD_BIT(RAM) | TVQD_BIT(NULL) | TVQD_BIT(NULL_ZERO) | TVQD_BIT(POOL) |
-		  TVQD_BIT(SIZE) | TVQD_BIT(DIRECT) | TVQD_BIT(READONLY),
+		  TVQD_BIT(SIZE) | TVQD_BIT(DIRECT) | TVQD_BIT(READONLY) | TVQD_BIT(MGMTDEV),
 	  tvqd_volume_add },
 	{ "volume del", TVQD_OWNER, TVQD_BIT(NAME), 0, tvqd_volume_del },
 	{ "volume show", TVQD_OWNER, 0, TVQD_BIT(NAME) | TVQD_BIT(FROM), tvqd_volume_show },

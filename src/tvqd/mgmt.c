@@ -48,6 +48,17 @@ const char *tvqd_mgmt_names(const struct tvqd *d)
 	return d->n_mgmts > 1 ? "there are mgmt0 and mgmt1" : "there is only mgmt0";
 }
 
+unsigned int tvqd_mgmt_owner(const struct tvqd_mgmt *m)
+{
+	_Static_assert(TVQD_MGMTS <= TVQ_VOLUME_OWNERS, "each has a view of the pool");
+	return m->d->n_mgmts > 1 ? (unsigned int)(m - m->d->mgmt) + 1 : TVQ_VOLUME_ANY;
+}
+
+const struct tvqd_mgmt *tvqd_owner_mgmt(const struct tvqd *d, unsigned int owner)
+{
+	return owner == TVQ_VOLUME_ANY ? NULL : &d->mgmt[owner - 1];
+}
+
 struct tvqd_mgmt *tvqd_driven(struct tvqd *d)
 {
 	return &d->mgmt[d->n_mgmts - 1];
@@ -83,7 +94,7 @@ void tvqd_mgmt_cfg(const struct tvqd_mgmt *m, struct tvq_mgmt_cfg *cfg)
 		.workers = d->workers,
 		.n_workers = d->n_workers,
 		.type = m->type,
-		.pool = tvq_volume_pool_pool(d->pool),
+		.pool = tvq_volume_pool_view(d->pool, tvqd_mgmt_owner(m)),
 		.max_devices = d->cfg.max_devices,
 		.max_vqs = d->cfg.max_vqs,
 		.max_queue_size = d->cfg.queue_size,

@@ -45,6 +45,10 @@ void tvqd_mgmts_init(struct tvqd *d);
 struct tvqd_mgmt *tvqd_mgmt_find(struct tvqd *d, const char *name);
 /* For sentences about a name that is none: "there is only mgmt0". */
 const char *tvqd_mgmt_names(const struct tvqd *d);
+/* As the owner of volumes (tvq/volumes.h); TVQ_VOLUME_ANY where it is the only one. */
+unsigned int tvqd_mgmt_owner(const struct tvqd_mgmt *m);
+/* The reverse. NULL: TVQ_VOLUME_ANY. */
+const struct tvqd_mgmt *tvqd_owner_mgmt(const struct tvqd *d, unsigned int owner);
 /* The one that this daemon drives: it knows its devices by their names. */
 struct tvqd_mgmt *tvqd_driven(struct tvqd *d);
 /* The one that it owns and another drives: it knows its devices by their numbers. NULL: none. */

@@ -51,9 +51,15 @@ static int explain_volume(struct tvqd *d, const struct tvqd_args *args,
 {
 	const struct tvq_volume_limits *l = &v->limits;
 	uint64_t capacity = tvqd_num(args, TVQD_CAPACITY), blk_size = tvqd_num(args, TVQD_BLK_SIZE);
+	const struct tvqd_mgmt *owner = tvqd_owner_mgmt(d, v->owner), *m = tvqd_driven(d);
 	char user[TVQD_LABEL_LEN];
 
-	if (v->in_use && tvqd_volume_user(d, v->id, user))
+	if (owner && owner != m)
+		snprintf(err, TVQD_ERR_LEN,
+			 "volume '%s' is for devices of %s: one for those of %s is added with "
+			 "mgmtdev %s",
+			 v->id, owner->name, m->name, m->name);
+	else if (v->in_use && tvqd_volume_user(d, v->id, user))
 		snprintf(err, TVQD_ERR_LEN,
 			 "volume '%s' is in use by device '%s': a volume serves one device at "
 			 "a time",
@@ -82,21 +88,27 @@ static int explain_volume(struct tvqd *d, const struct tvqd_args *args,
 	return -EINVAL;
 }
 
+struct maker_search {
+	unsigned int owner;
+	bool there;
+};
+
 static bool any_maker(void *ctx, const struct tvq_maker_cfg *cfg)
 {
-	(void)cfg;
-	*(bool *)ctx = true;
-	return false;
+	struct maker_search *s = ctx;
+
+	s->there = cfg->owner == TVQ_VOLUME_ANY || cfg->owner == s->owner;
+	return !s->there;
 }
 
 int tvqd_volume_explain(struct tvqd *d, const struct tvqd_args *args, char *err)
 {
 	struct search s = { .id = tvqd_str(args, TVQD_VOLUME) };
-	bool makers = false;
+	struct maker_search makers = { .owner = tvqd_mgmt_owner(tvqd_driven(d)) };
 
 	if (!s.id) {
 		tvq_volume_pool_each_maker(d->pool, any_maker, &makers);
-		if (makers)
+		if (makers.there)
 			return 0;
 		snprintf(err, TVQD_ERR_LEN,
 			 "no volume is free and there is no pool that makes one: volume add one, "

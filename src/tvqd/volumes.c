@@ -26,15 +26,17 @@ struct open_file {
 	struct tvqd *d;
 	struct tvqd_call *call;
 	const char *id; /* the call's */
+	unsigned int owner;
 	struct tvq_file_cfg cfg;
 	struct tvq_volume *volume;
 	int err;
 	char why[TVQ_VOLUME_ERR_LEN];
 };
 
-static void put_into_pool(struct tvqd *d, struct tvqd_call *call, struct tvq_volume *v)
+static void put_into_pool(struct tvqd *d, struct tvqd_call *call, struct tvq_volume *v,
+			  unsigned int owner)
 {
-	int err = tvq_volume_pool_add(d->pool, v);
+	int err = tvq_volume_pool_add_for(d->pool, v, owner);
 
 	if (!err) {
 		tvqd_reply(call, NULL);
@@ -62,13 +64,13 @@ static void open_done(struct tvq_job *job)
 	struct open_file *o = (struct open_file *)((char *)job - offsetof(struct open_file, job));
 
 	if (o->volume)
-		put_into_pool(o->d, o->call, o->volume);
+		put_into_pool(o->d, o->call, o->volume, o->owner);
 	else
 		tvqd_reply_err(o->call, o->err, "%s", o->why);
 	free(o);
 }
 
-static void add_file(struct tvqd *d, struct tvqd_call *call)
+static void add_file(struct tvqd *d, struct tvqd_call *call, unsigned int owner)
 {
 	const struct tvqd_args *args = &call->rq.args;
 	struct open_file *o = calloc(1, sizeof(*o));
@@ -80,6 +82,7 @@ static void add_file(struct tvqd *d, struct tvqd_call *call)
 	o->d = d;
 	o->call = call;
 	o->id = tvqd_str(args, TVQD_NAME);
+	o->owner = owner;
 	o->cfg = (struct tvq_file_cfg){
 		.path = tvqd_str(args, TVQD_FILE),
 		.direct = tvqd_num(args, TVQD_DIRECT),
@@ -90,7 +93,7 @@ static void add_file(struct tvqd *d, struct tvqd_call *call)
 	tvq_job_post(d->exec, &o->job);
 }
 
-static void add_memory(struct tvqd *d, struct tvqd_call *call)
+static void add_memory(struct tvqd *d, struct tvqd_call *call, unsigned int owner)
 {
 	const struct tvqd_args *args = &call->rq.args;
 	const char *id = tvqd_str(args, TVQD_NAME);
@@ -104,13 +107,13 @@ static void add_memory(struct tvqd *d, struct tvqd_call *call)
 	else
 		v = tvq_volume_null(id, tvqd_num(args, TVQD_NULL_ZERO), true, why);
 	if (v)
-		put_into_pool(d, call, v);
+		put_into_pool(d, call, v, owner);
 	else
 		tvqd_reply_err(call, errno ? -errno : -EIO, "%s", why);
 }
 
 /* A pool that somebody asks for comes before the built-in one. */
-static void add_pool(struct tvqd *d, struct tvqd_call *call)
+static void add_pool(struct tvqd *d, struct tvqd_call *call, unsigned int owner)
 {
 	const struct tvqd_args *args = &call->rq.args;
 	struct tvq_maker_cfg cfg = {
@@ -120,6 +123,7 @@ static void add_pool(struct tvqd *d, struct tvqd_call *call)
 		.direct = tvqd_num(args, TVQD_DIRECT),
 		.default_size = tvqd_has(args, TVQD_SIZE) ? tvqd_num(args, TVQD_SIZE)
 							  : DEFAULT_SIZE,
+		.owner = owner,
 	};
 	char why[TVQ_VOLUME_ERR_LEN];
 	int err = tvq_volume_pool_add_maker(d->pool, &cfg, why);
@@ -147,7 +151,7 @@ static int check_kind(const struct tvqd_args *args, char *err)
 		allowed = TVQD_BIT(DIRECT) | TVQD_BIT(READONLY);
 	else if (kinds & TVQD_BIT(POOL))
 		allowed = TVQD_BIT(DIRECT) | TVQD_BIT(SIZE);
-	wrong = args->have & ~(TVQD_BIT(NAME) | kinds | allowed);
+	wrong = args->have & ~(TVQD_BIT(NAME) | TVQD_BIT(MGMTDEV) | kinds | allowed);
 	if (!wrong)
 		return 0;
 	snprintf(err, TVQD_ERR_LEN, "%s does not go with %s",
@@ -156,23 +160,37 @@ static int check_kind(const struct tvqd_args *args, char *err)
 	return -EINVAL;
 }
 
+/* Whose devices may have it: those of any, where it is not said. */
+static int check_owner(struct tvqd *d, const struct tvqd_args *args, unsigned int *owner, char *err)
+{
+	const char *name = tvqd_str(args, TVQD_MGMTDEV);
+	const struct tvqd_mgmt *m = name ? tvqd_mgmt_find(d, name) : NULL;
+
+	*owner = m ? tvqd_mgmt_owner(m) : TVQ_VOLUME_ANY;
+	if (m || !name)
+		return 0;
+	snprintf(err, TVQD_ERR_LEN, "mgmtdev '%s': %s", name, tvqd_mgmt_names(d));
+	return -EINVAL;
+}
+
 void tvqd_volume_add(struct tvqd *d, struct tvqd_call *call)
 {
 	const struct tvqd_args *args = &call->rq.args;
 	char err[TVQD_ERR_LEN];
+	unsigned int owner;
 
-	if (check_kind(args, err) < 0) {
+	if (check_kind(args, err) < 0 || check_owner(d, args, &owner, err) < 0) {
 		tvqd_reply_err(call, -EINVAL, "%s", err);
 	} else if (tvqd_has(args, TVQD_POOL)) {
-		add_pool(d, call);
+		add_pool(d, call, owner);
 	} else if (strlen(tvqd_str(args, TVQD_NAME)) > TVQ_VOLUME_ID_LEN) {
 		tvqd_reply_err(call, -EINVAL,
 			       "name '%s': a volume's name has at most %u characters",
 			       tvqd_str(args, TVQD_NAME), TVQ_VOLUME_ID_LEN);
 	} else if (tvqd_has(args, TVQD_FILE)) {
-		add_file(d, call);
+		add_file(d, call, owner);
 	} else {
-		add_memory(d, call);
+		add_memory(d, call, owner);
 	}
 }
 
@@ -204,7 +222,16 @@ void tvqd_volume_del(struct tvqd *d, struct tvqd_call *call)
 
 /* volume show */
 
-static struct json_object *show_volume(const struct tvq_volume_info *info)
+/* Not "mgmtdev", which is that of the device that has it. */
+static void show_owner(const struct tvqd *d, struct json_object *o, unsigned int owner)
+{
+	const struct tvqd_mgmt *m = tvqd_owner_mgmt(d, owner);
+
+	if (m)
+		tvqd_add_str(o, "for", m->name);
+}
+
+static struct json_object *show_volume(const struct tvqd *d, const struct tvq_volume_info *info)
 {
 	struct json_object *o = json_object_new_object();
 	const struct tvq_volume_limits *l = &info->limits;
@@ -220,10 +247,11 @@ static struct json_object *show_volume(const struct tvq_volume_info *info)
 	json_object_object_add(o, "discard", json_object_new_boolean(l->can_discard));
 	json_object_object_add(o, "in_use", json_object_new_boolean(info->in_use));
 	json_object_object_add(o, "made", json_object_new_boolean(info->made));
+	show_owner(d, o, info->owner);
 	return o;
 }
 
-static struct json_object *show_maker(const struct tvq_maker_cfg *cfg)
+static struct json_object *show_maker(const struct tvqd *d, const struct tvq_maker_cfg *cfg)
 {
 	static const char *const kinds[] = {
 		[TVQ_MAKER_RAM] = "ram pool",
@@ -237,10 +265,12 @@ static struct json_object *show_maker(const struct tvq_maker_cfg *cfg)
 	if (cfg->dir)
 		json_object_object_add(o, "path", json_object_new_string(cfg->dir));
 	json_object_object_add(o, "size", json_object_new_uint64(cfg->default_size));
+	show_owner(d, o, cfg->owner);
 	return o;
 }
 
 struct listing {
+	const struct tvqd *d;
 	struct json_object *list;
 	const char *name;  /* only this one; NULL: all */
 	uint64_t from, at; /* volumes counted before the makers */
@@ -261,7 +291,7 @@ static bool list_volume(void *ctx, const struct tvq_volume_info *info)
 		return false;
 	}
 	ls->n++;
-	json_object_object_add(ls->list, info->id, show_volume(info));
+	json_object_object_add(ls->list, info->id, show_volume(ls->d, info));
 	return !ls->name;
 }
 
@@ -270,7 +300,7 @@ static bool list_maker(void *ctx, const struct tvq_maker_cfg *cfg)
 	struct listing *ls = ctx;
 
 	if (!ls->name || !strcmp(ls->name, cfg->name))
-		json_object_object_add(ls->list, cfg->name, show_maker(cfg));
+		json_object_object_add(ls->list, cfg->name, show_maker(ls->d, cfg));
 	return true;
 }
 
@@ -290,6 +320,7 @@ static void show_user(struct tvqd *d, struct json_object *list, const char *name
 void tvqd_volume_show(struct tvqd *d, struct tvqd_call *call)
 {
 	struct listing ls = {
+		.d = d,
 		.list = json_object_new_object(),
 		.name = tvqd_str(&call->rq.args, TVQD_NAME),
 		.from = tvqd_num(&call->rq.args, TVQD_FROM),

@@ -159,12 +159,13 @@ static int make_in_memory(struct tvq_pool_maker *m, uint64_t size, struct tvq_cl
 	return 0;
 }
 
-int tvq_pool_make(struct tvq_volume_pool *p, struct tvq_claim *c)
+int tvq_pool_make(struct tvq_volume_pool *p, unsigned int owner, struct tvq_claim *c)
 {
 	struct tvq_pool_maker *m = p->makers;
 	uint64_t size;
 
-	while (m && m->cfg.max_volumes && m->volumes >= m->cfg.max_volumes)
+	while (m && (!tvq_pool_sees(owner, m->cfg.owner) ||
+		     (m->cfg.max_volumes && m->volumes >= m->cfg.max_volumes)))
 		m = m->next;
 	if (!m)
 		return -ENOSPC;
@@ -226,6 +227,11 @@ static int cfg_check(struct tvq_volume_pool *p, const struct tvq_maker_cfg *cfg,
 	}
 	if (!tvq_volume_memory_limits(&unused, cfg->default_size, err))
 		return -EINVAL;
+	if (cfg->owner > TVQ_VOLUME_OWNERS) {
+		tvq_volume_fail(err, EINVAL, "maker \"%s\" is for owner %u: expected 0 (any) to %d",
+				cfg->name, cfg->owner, TVQ_VOLUME_OWNERS);
+		return -EINVAL;
+	}
 	return cfg->kind == TVQ_MAKER_DIR ? dir_check(cfg->dir, err) : 0;
 }
 

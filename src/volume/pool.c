@@ -3,11 +3,15 @@
  * The pool: which volumes there are, and which device has which.
  *
  * Theory of operation. All volumes are in a hash table by their id. A volume that was added and is
- * free is also on two lists: that of its class (capacity and read_only), and that of all free ones
- * with the same read_only. So claims by id, for any capacity and for a given one, and releases cost
- * the same with ten volumes and with 60,000. Lists are ordered by how long their volumes have been
- * free: what a device gave back is the last to be given out again. Classes are in a hash table too
- * and go with their last volume.
+ * free is also on two lists: that of its class (capacity, read_only, owner), and that of all free
+ * ones with the same read_only and owner. So claims by id, for any capacity and for a given one, and
+ * releases cost the same with ten volumes and with 60,000. Lists are ordered by how long their
+ * volumes have been free: what a device gave back is the last to be given out again. Classes are in
+ * a hash table too and go with their last volume.
+ *
+ * A claim comes by the view of an owner. It looks at the lists of that one and at those of any, and
+ * what it finds by an id has to be for one of the two: a guest drives its management device itself,
+ * and is to get nothing, and learn nothing, of what is for another's.
  *
  * A volume that a maker made belongs to one claim. It is in the table by id and on no list, and
  * leaves the pool when it is released.
@@ -25,6 +29,7 @@ struct tvq_pool_class {
 	struct tvq_pool_class *next;
 	uint64_t capacity;
 	bool read_only;
+	unsigned int owner;
 	uint32_t volumes;
 	struct tvq_pool_node free;
 };
@@ -36,6 +41,7 @@ struct tvq_pool_entry {
 	struct tvq_pool_maker *maker; /* NULL: added */
 	struct tvq_pool_node in_class, in_free;
 	uint64_t seq; /* of its last becoming free */
+	unsigned int owner;
 	bool in_use;
 };
 
@@ -130,12 +136,20 @@ static void hash_add(struct tvq_volume_pool *p, struct tvq_pool_entry *e)
 	p->n_entries++;
 }
 
-static struct tvq_pool_class **class_find(const struct tvq_volume_pool *p, uint64_t capacity,
-					  bool read_only)
+/* Capacities are multiples of 512. */
+static uint32_t class_hash(uint64_t capacity, bool read_only, unsigned int owner)
 {
-	struct tvq_pool_class **at = &p->classes[mix(capacity * 2 + read_only) & p->class_mask];
+	return mix(capacity + owner * 2 + read_only);
+}
 
-	while (*at && ((*at)->capacity != capacity || (*at)->read_only != read_only))
+static struct tvq_pool_class **class_find(const struct tvq_volume_pool *p, uint64_t capacity,
+					  bool read_only, unsigned int owner)
+{
+	uint32_t hash = class_hash(capacity, read_only, owner);
+	struct tvq_pool_class **at = &p->classes[hash & p->class_mask];
+
+	while (*at && ((*at)->capacity != capacity || (*at)->read_only != read_only ||
+		       (*at)->owner != owner))
 		at = &(*at)->next;
 	return at;
 }
@@ -151,8 +165,8 @@ static void class_grow(struct tvq_volume_pool *p)
 		struct tvq_pool_class *c, *next;
 
 		for (c = p->classes[i]; c; c = next) {
-			struct tvq_pool_class **to =
-				&table[mix(c->capacity * 2 + c->read_only) & mask];
+			uint32_t hash = class_hash(c->capacity, c->read_only, c->owner);
+			struct tvq_pool_class **to = &table[hash & mask];
 
 			next = c->next;
 			c->next = *to;
@@ -165,9 +179,9 @@ static void class_grow(struct tvq_volume_pool *p)
 }
 
 static struct tvq_pool_class *class_get(struct tvq_volume_pool *p,
-					const struct tvq_volume_limits *l)
+					const struct tvq_volume_limits *l, unsigned int owner)
 {
-	struct tvq_pool_class *c = *class_find(p, l->capacity, l->read_only), **to;
+	struct tvq_pool_class *c = *class_find(p, l->capacity, l->read_only, owner), **to;
 
 	if (!c) {
 		c = calloc(1, sizeof(*c));
@@ -177,8 +191,9 @@ static struct tvq_pool_class *class_get(struct tvq_volume_pool *p,
 			class_grow(p);
 		c->capacity = l->capacity;
 		c->read_only = l->read_only;
+		c->owner = owner;
 		node_init(&c->free);
-		to = class_find(p, l->capacity, l->read_only);
+		to = class_find(p, l->capacity, l->read_only, owner);
 		c->next = *to;
 		*to = c;
 		p->n_classes++;
@@ -191,7 +206,7 @@ static void class_put(struct tvq_volume_pool *p, struct tvq_pool_class *c)
 {
 	if (--c->volumes)
 		return;
-	*class_find(p, c->capacity, c->read_only) = c->next;
+	*class_find(p, c->capacity, c->read_only, c->owner) = c->next;
 	p->n_classes--;
 	free(c);
 }
@@ -201,7 +216,7 @@ static void entry_free(struct tvq_volume_pool *p, struct tvq_pool_entry *e)
 	e->in_use = false;
 	e->seq = p->seq++;
 	node_add_tail(&e->class->free, &e->in_class);
-	node_add_tail(&p->free[e->class->read_only], &e->in_free);
+	node_add_tail(&p->free[e->owner][e->class->read_only], &e->in_free);
 }
 
 static void entry_use(struct tvq_pool_entry *e)
@@ -234,27 +249,38 @@ static struct tvq_pool_entry *older(struct tvq_pool_entry *a, struct tvq_pool_en
 	return (int64_t)(a->seq - b->seq) < 0 ? a : b;
 }
 
-static struct tvq_pool_entry *first_free(struct tvq_volume_pool *p, uint64_t capacity, bool ro)
+/* The first of those that are for just this owner, or just for any. */
+static struct tvq_pool_entry *head(struct tvq_volume_pool *p, unsigned int owner, uint64_t capacity,
+				   bool ro)
 {
+	struct tvq_pool_node *all = &p->free[owner][ro];
 	struct tvq_pool_class *c;
 
 	if (capacity) {
-		c = *class_find(p, capacity, ro);
+		c = *class_find(p, capacity, ro, owner);
 		if (!c || c->free.next == &c->free)
 			return NULL;
 		return tvq_volume_of(c->free.next, struct tvq_pool_entry, in_class);
 	}
-	if (p->free[ro].next == &p->free[ro])
-		return NULL;
-	return tvq_volume_of(p->free[ro].next, struct tvq_pool_entry, in_free);
+	return all->next == all ? NULL : tvq_volume_of(all->next, struct tvq_pool_entry, in_free);
 }
 
-static void claim_by_id(struct tvq_volume_pool *p, struct tvq_claim *c)
+/* The first of all that the owner sees. */
+static struct tvq_pool_entry *first_free(struct tvq_volume_pool *p, unsigned int owner,
+					 uint64_t capacity, bool ro)
 {
-	struct tvq_pool_entry *e = *find(p, c->id);
+	struct tvq_pool_entry *e = head(p, TVQ_VOLUME_ANY, capacity, ro);
+
+	return owner == TVQ_VOLUME_ANY ? e : older(e, head(p, owner, capacity, ro));
+}
+
+static void claim_by_id(const struct tvq_pool_view *view, struct tvq_claim *c)
+{
+	struct tvq_pool_entry *e = *find(view->all, c->id);
 	int err = 0;
 
-	if (!e)
+	/* Of what is for another not even that it is there. */
+	if (!e || !tvq_pool_sees(view->owner, e->owner))
 		err = -ENOENT;
 	else if (e->in_use)
 		err = -EBUSY;
@@ -273,30 +299,31 @@ static void claim_by_id(struct tvq_volume_pool *p, struct tvq_claim *c)
 static void pool_claim(struct tvq_pool *pool, struct tvq_claim *c)
 {
 	static const uint8_t any[TVQ_VOLUME_ID_LEN];
-	struct tvq_volume_pool *p = tvq_volume_of(pool, struct tvq_volume_pool, pool);
+	struct tvq_pool_view *view = tvq_volume_of(pool, struct tvq_pool_view, pool);
+	struct tvq_volume_pool *p = view->all;
 	struct tvq_pool_entry *e;
 	int err;
 
 	if (memcmp(c->id, any, sizeof(any)) != 0) {
-		claim_by_id(p, c);
+		claim_by_id(view, c);
 		return;
 	}
-	e = first_free(p, c->capacity, false);
+	e = first_free(p, view->owner, c->capacity, false);
 	if (c->read_only)
-		e = older(e, first_free(p, c->capacity, true));
+		e = older(e, first_free(p, view->owner, c->capacity, true));
 	if (e) {
 		entry_use(e);
 		c->done(c, 0, e->volume);
 		return;
 	}
-	err = tvq_pool_make(p, c);
+	err = tvq_pool_make(p, view->owner, c);
 	if (err)
 		c->done(c, err, NULL);
 }
 
 static void pool_release(struct tvq_pool *pool, struct tvq_volume *v)
 {
-	struct tvq_volume_pool *p = tvq_volume_of(pool, struct tvq_volume_pool, pool);
+	struct tvq_volume_pool *p = tvq_volume_of(pool, struct tvq_pool_view, pool)->all;
 	struct tvq_pool_entry **at = find(p, v->id);
 
 	if ((*at)->maker)
@@ -326,22 +353,26 @@ void tvq_pool_made(struct tvq_volume_pool *p, struct tvq_pool_maker *m, struct t
 	}
 	e->volume = v;
 	e->maker = m;
+	e->owner = m->cfg.owner;
 	e->in_use = true;
 	hash_add(p, e);
 	c->done(c, 0, v);
 }
 
-int tvq_volume_pool_add(struct tvq_volume_pool *p, struct tvq_volume *v)
+int tvq_volume_pool_add_for(struct tvq_volume_pool *p, struct tvq_volume *v, unsigned int owner)
 {
 	struct tvq_pool_entry *e;
 
+	if (owner > TVQ_VOLUME_OWNERS)
+		return -EINVAL;
 	if (tvq_pool_has_id(p, v->id))
 		return -EEXIST;
 	e = calloc(1, sizeof(*e));
 	if (!e)
 		return -ENOMEM;
 	e->volume = v;
-	e->class = class_get(p, &v->limits);
+	e->owner = owner;
+	e->class = class_get(p, &v->limits, owner);
 	if (!e->class) {
 		free(e);
 		return -ENOMEM;
@@ -349,6 +380,11 @@ int tvq_volume_pool_add(struct tvq_volume_pool *p, struct tvq_volume *v)
 	hash_add(p, e);
 	entry_free(p, e);
 	return 0;
+}
+
+int tvq_volume_pool_add(struct tvq_volume_pool *p, struct tvq_volume *v)
+{
+	return tvq_volume_pool_add_for(p, v, TVQ_VOLUME_ANY);
 }
 
 int tvq_volume_pool_del(struct tvq_volume_pool *p, const char *id)
@@ -376,6 +412,7 @@ static void entry_info(const struct tvq_pool_entry *e, struct tvq_volume_info *i
 		.type = e->volume->ops->type,
 		.path = tvq_volume_path(e->volume),
 		.limits = e->volume->limits,
+		.owner = e->owner,
 		.in_use = e->in_use,
 		.made = e->maker != NULL,
 	};
@@ -395,9 +432,14 @@ void tvq_volume_pool_each(struct tvq_volume_pool *p,
 		}
 }
 
+struct tvq_pool *tvq_volume_pool_view(struct tvq_volume_pool *p, unsigned int owner)
+{
+	return owner <= TVQ_VOLUME_OWNERS ? &p->views[owner].pool : NULL;
+}
+
 struct tvq_pool *tvq_volume_pool_pool(struct tvq_volume_pool *p)
 {
-	return &p->pool;
+	return tvq_volume_pool_view(p, TVQ_VOLUME_ANY);
 }
 
 struct tvq_volume_pool *tvq_volume_pool_new(struct tvq_exec *control)
@@ -406,13 +448,15 @@ struct tvq_volume_pool *tvq_volume_pool_new(struct tvq_exec *control)
 
 	if (!p)
 		return NULL;
-	p->pool.ops = &pool_ops;
+	for (unsigned int i = 0; i <= TVQ_VOLUME_OWNERS; i++) {
+		p->views[i] = (struct tvq_pool_view){ { &pool_ops }, p, i };
+		node_init(&p->free[i][0]);
+		node_init(&p->free[i][1]);
+	}
 	p->control = control;
 	p->hash_mask = p->class_mask = MIN_BUCKETS - 1;
 	p->hash = calloc(MIN_BUCKETS, sizeof(*p->hash));
 	p->classes = calloc(MIN_BUCKETS, sizeof(*p->classes));
-	node_init(&p->free[0]);
-	node_init(&p->free[1]);
 	if (!p->hash || !p->classes) {
 		tvq_volume_pool_free(p);
 		return NULL;

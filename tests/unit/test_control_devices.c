@@ -80,6 +80,19 @@ static void device_shows_what_was_asked_for(void **state)
 	lab_ok(l, "{\"cmd\":\"mgmtdev show\"}", "\"devices\":0,\"vqs\":0");
 }
 
+static void volume_for_the_only_management_device_is_for_any(void **state)
+{
+	struct lab *l = *state;
+
+	lab_refused(l, VOLUME("v", "\"ram\":\"1M\",\"mgmtdev\":\"mgmt1\""),
+		    "mgmtdev 'mgmt1': there is only mgmt0");
+	lab_refused(l, VOLUME_SHOW("v"), "no volume 'v'");
+	lab_ok(l, VOLUME("v", "\"ram\":\"1M\",\"mgmtdev\":\"mgmt0\""), NULL);
+	assert_null(strstr(lab_ask(l, VOLUME_SHOW("v")), "\"for\""));
+	lab_ok(l, ADD("d", ""), NULL);
+	lab_ok(l, SHOW("d"), "\"volume\":\"v\"");
+}
+
 static void presented_device_listens_until_it_is_deleted(void **state)
 {
 	struct lab *l = *state;
@@ -361,6 +374,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_lab, close_lab)
 		TEST(device_shows_what_was_asked_for),
+		TEST(volume_for_the_only_management_device_is_for_any),
 		TEST(presented_device_listens_until_it_is_deleted),
 		TEST(presenter_that_cannot_listen_leaves_nothing),
 		TEST(socket_of_another_device_is_refused),

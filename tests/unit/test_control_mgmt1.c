@@ -20,7 +20,10 @@
 #define BLOCK(name, volume)                                                                        \
 	ASK("dev add", "\"name\":\"" name "\",\"mgmtdev\":\"mgmt0\",\"class\":\"block\","          \
 		       "\"volume\":\"" volume "\"")
-#define VOLUME(name)	  ASK("volume add", "\"name\":\"" name "\",\"ram\":\"1M\"")
+#define VOLUME(name) ASK("volume add", "\"name\":\"" name "\",\"ram\":\"1M\"")
+#define VOLUME_FOR(name, mgmtdev, what)                                                            \
+	ASK("volume add", "\"name\":\"" name "\",\"mgmtdev\":\"" mgmtdev "\"," what)
+#define ANY_BLOCK	  ASK("dev add", "\"name\":\"d\",\"mgmtdev\":\"mgmt0\",\"class\":\"block\"")
 #define VOLUME_DEL(name)  ASK("volume del", "\"name\":\"" name "\"")
 #define VOLUME_SHOW(name) ASK("volume show", "\"name\":\"" name "\"")
 #define DEV(name)	  ASK("dev show", "\"name\":\"" name "\"")
@@ -323,6 +326,77 @@ static void volume_is_one_devices_of_either(void **state)
 	lab_ok(l, VOLUME_DEL("v"), NULL);
 }
 
+/* TQ-143. Not before its device is added, not while that has it, and not afterwards. */
+static void volume_for_mgmt1_is_not_there_for_the_client_of_mgmt0(void **state)
+{
+	static const char by_id[] = "mgmt0 refused to create 'd': is volume 'v' there";
+	struct lab_pair *p = *state;
+	struct lab *l = &p->serving, *managing = &p->managing;
+	char request[512];
+
+	snprintf(request, sizeof(request), VOLUME_FOR("v", "mgmt1", "\"file\":\"%s\""),
+		 lab_file(l, "v.img", 1 << 20));
+	lab_ok(l, request, NULL);
+	lab_ok(l, VOLUME_SHOW("v"), "\"in_use\":false,\"made\":false,\"for\":\"mgmt1\"}");
+	lab_refused(managing, BLOCK("d", "v"), by_id);
+	lab_refused(managing, ANY_BLOCK, "mgmt0 refused to create 'd'");
+	lab_ok(l, ADD1("own", "block", ",\"volume\":\"v\""), NULL);
+	lab_ok(l, VOLUME_SHOW("v"), "\"for\":\"mgmt1\",\"device\":\"own\",\"mgmtdev\":\"mgmt1\"}");
+	lab_refused(managing, BLOCK("d", "v"), by_id);
+	lab_ok(l, DEL("own"), NULL);
+	lab_refused(managing, BLOCK("d", "v"), by_id);
+	lab_refused(managing, ANY_BLOCK, "mgmt0 refused to create 'd'");
+	lab_ok(l, ADD1("own", "block", ""), NULL);
+	lab_ok(l, DEV("own"), "\"volume\":\"v\"");
+
+	/* What is for any is there for both. */
+	lab_ok(l, VOLUME("w"), NULL);
+	assert_lacks(lab_ask(l, VOLUME_SHOW("w")), "\"for\"");
+	lab_ok(managing, ANY_BLOCK, NULL);
+	lab_ok(l, VOLUME_SHOW("w"), "\"mgmtdev\":\"mgmt0\"}");
+}
+
+static void volume_for_mgmt0_is_not_given_to_devices_of_mgmt1(void **state)
+{
+	struct lab_pair *p = *state;
+	struct lab *l = &p->serving, *managing = &p->managing;
+
+	lab_refused(l, VOLUME_FOR("v", "m", "\"ram\":\"1M\""),
+		    "mgmtdev 'm': there are mgmt0 and mgmt1");
+	lab_refused(l, VOLUME_SHOW("v"), "no volume 'v'");
+	lab_ok(l, VOLUME_FOR("v", "mgmt0", "\"ram\":\"1M\""), NULL);
+	lab_refused(l, ADD1("own", "block", ",\"volume\":\"v\""),
+		    "volume 'v' is for devices of mgmt0: one for those of mgmt1 is added with "
+		    "mgmtdev mgmt1");
+	lab_refused(l, ADD1("own", "block", ""), "no volume is free");
+	lab_ok(managing, BLOCK("d", "v"), NULL);
+	lab_refused(l, ADD1("own", "block", ",\"volume\":\"v\""), "is for devices of mgmt0");
+	lab_ok(managing, DEL("d"), NULL);
+	lab_refused(l, ADD1("own", "block", ""), "no volume is free");
+	lab_ok(managing, ANY_BLOCK, NULL);
+	lab_ok(l, VOLUME_SHOW("v"), "\"for\":\"mgmt0\",\"device\":\"2\",\"mgmtdev\":\"mgmt0\"}");
+}
+
+static void pool_makes_images_for_the_devices_of_one(void **state)
+{
+	struct lab_pair *p = *state;
+	struct lab *l = &p->serving, *managing = &p->managing;
+	char request[512];
+
+	snprintf(request, sizeof(request), VOLUME_FOR("p", "mgmt1", "\"pool\":\"%s\""), l->dir);
+	lab_ok(l, request, NULL);
+	lab_ok(l, VOLUME_SHOW("p"), "\"for\":\"mgmt1\"}");
+	lab_refused(managing, ANY_BLOCK, "mgmt0 refused to create 'd'");
+	lab_ok(l, ADD1("own", "block", ""), NULL);
+	lab_ok(l, VOLUME_SHOW("p-1"), "\"made\":true,\"for\":\"mgmt1\"");
+	lab_ok(l, DEL("own"), NULL);
+	lab_ok(l, VOLUME_DEL("p"), NULL);
+	snprintf(request, sizeof(request), VOLUME_FOR("q", "mgmt0", "\"pool\":\"%s\""), l->dir);
+	lab_ok(l, request, NULL);
+	lab_refused(l, ADD1("own", "block", ""), "no volume is free and there is no pool");
+	lab_ok(managing, ANY_BLOCK, NULL);
+}
+
 /* One that was found free is told by its name, too. */
 static void volume_that_nobody_named_is_in_use_by_a_name(void **state)
 {
@@ -544,6 +618,9 @@ int main(void)
 		TEST_EMPTY(log_lines_say_which_management_device_they_mean),
 		TEST(commands_of_its_own_are_traced),
 		TEST(volume_is_one_devices_of_either),
+		TEST(volume_for_mgmt1_is_not_there_for_the_client_of_mgmt0),
+		TEST(volume_for_mgmt0_is_not_given_to_devices_of_mgmt1),
+		TEST(pool_makes_images_for_the_devices_of_one),
 		TEST(volume_that_nobody_named_is_in_use_by_a_name),
 		TEST(volume_is_shown_with_the_device_that_has_it),
 		TEST(listing_goes_on_from_the_one_to_the_other),

@@ -315,17 +315,19 @@ static void makers_that_cannot_work_are_refused(void **state)
 		int code;
 		const char *says;
 	} bad[] = {
-		{ { TVQ_MAKER_RAM, "ten letters", NULL, false, MIB, 0 }, -EINVAL, "ten letters" },
-		{ { TVQ_MAKER_RAM, "", NULL, false, MIB, 0 }, -EINVAL, "cannot name" },
-		{ { TVQ_MAKER_RAM, "a/b", NULL, false, MIB, 0 }, -EINVAL, "a/b" },
-		{ { TVQ_MAKER_RAM, "..", NULL, false, MIB, 0 }, -EINVAL, ".." },
-		{ { TVQ_MAKER_RAM, "r", NULL, false, 1000, 0 }, -EINVAL, "1000" },
-		{ { TVQ_MAKER_RAM, "there", NULL, false, MIB, 0 }, -EEXIST, "there" },
-		{ { TVQ_MAKER_DIR, "d", "/nonexistent/x", false, MIB, 0 },
+		{ { TVQ_MAKER_RAM, "ten letters", NULL, false, MIB, 0, 0 },
+		  -EINVAL,
+		  "ten letters" },
+		{ { TVQ_MAKER_RAM, "", NULL, false, MIB, 0, 0 }, -EINVAL, "cannot name" },
+		{ { TVQ_MAKER_RAM, "a/b", NULL, false, MIB, 0, 0 }, -EINVAL, "a/b" },
+		{ { TVQ_MAKER_RAM, "..", NULL, false, MIB, 0, 0 }, -EINVAL, ".." },
+		{ { TVQ_MAKER_RAM, "r", NULL, false, 1000, 0, 0 }, -EINVAL, "1000" },
+		{ { TVQ_MAKER_RAM, "there", NULL, false, MIB, 0, 0 }, -EEXIST, "there" },
+		{ { TVQ_MAKER_DIR, "d", "/nonexistent/x", false, MIB, 0, 0 },
 		  -ENOENT,
 		  "/nonexistent/x" },
-		{ { TVQ_MAKER_DIR, "d", "/dev/null", false, MIB, 0 }, -ENOTDIR, "/dev/null" },
-		{ { TVQ_MAKER_DIR, "d", NULL, false, MIB, 0 }, -EINVAL, "directory" },
+		{ { TVQ_MAKER_DIR, "d", "/dev/null", false, MIB, 0, 0 }, -ENOTDIR, "/dev/null" },
+		{ { TVQ_MAKER_DIR, "d", NULL, false, MIB, 0, 0 }, -EINVAL, "directory" },
 	};
 	struct fixture *f = *state;
 
