@@ -41,7 +41,7 @@ class Packets:
     def __init__(self, config, kind, packed):
         self.config, self.kind, self.packed = config, kind, packed
         name = f"net 64 bytes {kind}, {'packed' if packed else 'split'}"
-        self.row = Row(name, "packets/s", "dpdk-testpmd, vhost driver", aim=1.0)
+        self.row = Row(name, "packets/s", "dpdk-testpmd, vhost driver", aim=1.0, paired=True)
 
     def rows(self):
         return [self.row]

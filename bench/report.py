@@ -10,7 +10,10 @@ import statistics
 class Row:
     """One line of the table. Samples are added as they are measured."""
 
-    def __init__(self, name, unit, peer_name=None, higher=True, aim=None):
+    def __init__(self, name, unit, peer_name=None, higher=True, aim=None, paired=False):
+        """paired: the i-th samples of both sides were taken right after each other: where the
+        machine is faster at times, their ratio says more than that of the medians."""
+        self.paired = paired
         self.name, self.unit, self.peer_name = name, unit, peer_name
         self.higher, self.aim = higher, aim  # the aim is a ratio
         self.figure = None  # or a figure of ours
@@ -21,11 +24,17 @@ class Row:
     def _median(samples):
         return statistics.median(samples) if samples else None
 
+    def _ratios(self):
+        """Of the repetitions where they are pairs, else the one of the medians."""
+        ours, peer = self.ours, self.peer
+        if not self.paired or len(ours) != len(peer):
+            ours, peer = [self._median(ours)], [self._median(peer)]
+        return [a / b if self.higher else b / a for a, b in zip(ours, peer) if a and b]
+
     def result(self):
         ours, peer = self._median(self.ours), self._median(self.peer)
-        ratio = None
-        if ours and peer:
-            ratio = ours / peer if self.higher else peer / ours
+        ratios = self._ratios()
+        ratio = self._median(ratios)
         out = {
             "name": self.name, "unit": self.unit, "ours": ours,
             "peer_name": self.peer_name, "peer": peer,
@@ -39,6 +48,8 @@ class Row:
             out["aim"] = self.aim
         if self.figure is not None:
             out["aim_ours"] = self.figure
+        if len(ratios) > 1:
+            out["ratio_range"] = [round(min(ratios), 3), round(max(ratios), 3)]
         if len(self.ours) > 1:
             out["ours_range"] = [min(self.ours), max(self.ours)]
         if len(self.peer) > 1:
@@ -90,7 +101,8 @@ def print_table(rows):
         text = [c.rjust(w) if 2 <= i <= 3 else c.ljust(w)
                 for i, (c, w) in enumerate(zip(line, widths))]
         print("  ".join(text).rstrip())
-    print("\nMedians. A ratio above 1 means that ours is better. " + machine())
+    print("\nMedians; the ratio of a net row is the median of the repetitions' ratios. Above 1 "
+          "ours is better. " + machine())
 
 
 def write_json(rows, path):

@@ -63,7 +63,8 @@ class Streams:
     def __init__(self, config):
         self.config = config
         self.kinds = {kind: Row(f"net TCP between two guests, {kind}", "bit/s",
-                                "QEMU's virtio-net, taps on a bridge", aim=1.0) for kind in KINDS}
+                                "QEMU's virtio-net, taps on a bridge", aim=1.0, paired=True)
+                      for kind in KINDS}
         self.parts, self.guests = [], []
 
     def rows(self):
