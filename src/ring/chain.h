@@ -167,6 +167,13 @@ static tvq_always_inline uint8_t *tvq_window_ptr(struct tvq_window *w, uint64_t 
 	return va;
 }
 
+/* What is read of a readable buffer. How one is written its user knows, and prefetches. */
+static tvq_always_inline void tvq_buf_prefetch(const uint8_t *va)
+{
+	tvq_prefetch(va);
+	tvq_prefetch(va + 64);
+}
+
 static tvq_always_inline uint32_t tvq_saturate32(uint64_t v)
 {
 	return v > UINT32_MAX ? UINT32_MAX : (uint32_t)v;

@@ -166,10 +166,8 @@ static tvq_always_inline unsigned int take_bufs(struct tvq_ring *r, struct tvq_b
 		va = tvq_window_ptr(&w, addr, tvq_tail_len(tail));
 		if (tvq_unlikely(!va))
 			break;
-		if (!write) {
-			tvq_prefetch(va);
-			tvq_prefetch(va + 64);
-		}
+		if (!write)
+			tvq_buf_prefetch(va);
 		b[i].va = va;
 		b[i].len = tvq_tail_len(tail);
 		b[i].id = tail_id(tail);
@@ -235,15 +233,11 @@ static inline void advance_used(struct tvq_ring *r, uint16_t n_desc)
 	}
 }
 
-void tvq_packed_add_used(struct tvq_ring *r, const struct tvq_chain *c, uint32_t written)
+/* One used descriptor, for n_desc of the driver's. */
+static inline void record(struct tvq_ring *r, uint16_t id, uint32_t written, uint16_t n_desc)
 {
-	uint64_t tail;
+	const uint64_t tail = used_tail(r, id, written);
 
-	if (tvq_unlikely(r->inflight != NULL)) {
-		tvq_inflight_packed_add_used(r, c, written);
-		return;
-	}
-	tail = used_tail(r, c->id, written);
 	if (!r->pending) {
 		r->first_used = tail;
 		r->first_slot = r->used;
@@ -251,20 +245,15 @@ void tvq_packed_add_used(struct tvq_ring *r, const struct tvq_chain *c, uint32_t
 		tvq_store_64(&desc_of(r)[r->used].tail, tail);
 		log_slot(r, r->used);
 	}
-	advance_used(r, c->n_desc);
+	advance_used(r, n_desc);
 }
 
-static void add_used_run(struct tvq_ring *r, uint16_t last, unsigned int n)
+void tvq_packed_add_used(struct tvq_ring *r, const struct tvq_chain *c, uint32_t written)
 {
-	const uint64_t tail = used_tail(r, last, 0);
-
-	if (!r->pending) {
-		r->first_used = tail;
-		r->first_slot = r->used;
-	} else {
-		tvq_store_64(&desc_of(r)[r->used].tail, tail);
-	}
-	advance_used(r, (uint16_t)n);
+	if (tvq_unlikely(r->inflight != NULL))
+		tvq_inflight_packed_add_used(r, c, written);
+	else
+		record(r, c->id, written, c->n_desc);
 }
 
 /*
@@ -281,7 +270,7 @@ static void add_used_in_order(struct tvq_ring *r, const struct tvq_buf *b, unsig
 
 		if (!run)
 			run = 1;
-		add_used_run(r, b[run - 1].id, run);
+		record(r, b[run - 1].id, 0, (uint16_t)run);
 		b += run;
 		n -= run;
 	}

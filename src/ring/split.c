@@ -211,10 +211,8 @@ static tvq_always_inline unsigned int take_bufs(struct tvq_ring *r, struct tvq_b
 		va = tvq_window_ptr(&w, addr, tvq_tail_len(tail));
 		if (tvq_unlikely(!va))
 			break;
-		if (!write) {
-			tvq_prefetch(va);
-			tvq_prefetch(va + 64);
-		}
+		if (!write)
+			tvq_buf_prefetch(va);
 		b[i].va = va;
 		b[i].len = tvq_tail_len(tail);
 		b[i].id = head;

@@ -55,7 +55,7 @@ static inline bool header_is_alone(const uint8_t *to)
 static inline void prefetch_buffer(const uint8_t *to)
 {
 	if (header_is_alone(to))
-		__builtin_prefetch(to);
+		tvq_prefetch(to);
 	else
 		tvq_prefetch_write(to);
 	tvq_prefetch_write(to + LINE);

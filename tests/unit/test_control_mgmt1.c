@@ -49,10 +49,19 @@ static void assert_lacks(const char *text, const char *part)
 		fail_msg("'%s' is in '%s'", part, text);
 }
 
+/* Neither runs yet; socket becomes the argument that both take. */
+#define SOCKET_ARG 192
+static void begin_both(struct lab_pair *p, char socket[SOCKET_ARG])
+{
+	lab_begin(&p->serving);
+	lab_begin(&p->managing);
+	lab_path(&p->serving, "vfio-user:", "mgmt0.sock", socket, SOCKET_ARG);
+}
+
 /* The managing daemon goes, and another comes in its place. */
 static void manage_again(struct lab_pair *p, int signal)
 {
-	char socket[192];
+	char socket[SOCKET_ARG];
 
 	lab_path(&p->serving, "vfio-user:", "mgmt0.sock", socket, sizeof(socket));
 	lab_stop(&p->managing, signal);
@@ -267,11 +276,9 @@ static void log_lines_say_which_management_device_they_mean(void **state)
 {
 	struct lab_pair *p = *state;
 	struct lab *l = &p->serving;
-	char socket[192];
+	char socket[SOCKET_ARG];
 
-	lab_begin(l);
-	lab_begin(&p->managing);
-	lab_path(l, "vfio-user:", "mgmt0.sock", socket, sizeof(socket));
+	begin_both(p, socket);
 	assert_true(lab_start(l, "--log-level", "debug", "--serve", socket, NULL));
 	assert_true(lab_start(&p->managing, "--manage", socket, NULL));
 	lab_refused(l, ADD1("own", "block", ",\"volume\":\"v\""), "no volume 'v'");
@@ -529,11 +536,9 @@ static void limits_are_those_of_each(void **state)
 {
 	struct lab_pair *p = *state;
 	struct lab *l = &p->serving;
-	char socket[192];
+	char socket[SOCKET_ARG];
 
-	lab_begin(l);
-	lab_begin(&p->managing);
-	lab_path(l, "vfio-user:", "mgmt0.sock", socket, sizeof(socket));
+	begin_both(p, socket);
 	assert_true(
 		lab_start(l, "--max-devices", "1", "--queue-size", "64", "--serve", socket, NULL));
 	assert_true(lab_start(&p->managing, "--manage", socket, NULL));
@@ -552,11 +557,9 @@ static void it_ends_cleanly_with_devices_at_both(void **state)
 	static const char *const types[] = { "block", "net" };
 	struct lab_pair *p = *state;
 	struct lab *l = &p->serving;
-	char socket[192], request[512], path[160];
+	char socket[SOCKET_ARG], request[512], path[160];
 
-	lab_begin(l);
-	lab_begin(&p->managing);
-	lab_path(l, "vfio-user:", "mgmt0.sock", socket, sizeof(socket));
+	begin_both(p, socket);
 	lab_path(l, "", "own.sock", path, sizeof(path));
 	for (unsigned int i = 0; i < 6; i++) {
 		assert_true(lab_start(l, "--workers", workers[i % 3], "--type", types[i / 3],
@@ -588,7 +591,7 @@ static void it_ends_cleanly_with_devices_at_both(void **state)
 static void start_that_fails_halfway_leaves_nothing(void **state)
 {
 	struct lab *l = *state;
-	char socket[192];
+	char socket[SOCKET_ARG];
 
 	lab_path(l, "vfio-user:", "mgmt0.sock", socket, sizeof(socket));
 	lab_file(l, "s.sock", 3);

@@ -38,30 +38,12 @@ static int tear_down(void **state)
 	return 0;
 }
 
-struct claim {
-	struct tvq_claim c;
-	bool completed;
-	int err;
-	struct tvq_volume *v;
-};
-
-static void claimed(struct tvq_claim *c, int code, struct tvq_volume *v)
-{
-	struct claim *cl = (struct claim *)c;
-
-	assert_false(cl->completed);
-	assert_int_equal(code == 0, v != NULL);
-	cl->completed = true;
-	cl->err = code;
-	cl->v = v;
-}
-
 /* NULL id: any. NULL, with errno set, where it fails. */
 static struct tvq_volume *claim(struct fixture *f, const char *id, uint64_t capacity,
 				bool read_only)
 {
-	struct claim cl = {
-		.c = { .capacity = capacity, .read_only = read_only, .done = claimed }
+	struct vt_claim cl = {
+		.c = { .capacity = capacity, .read_only = read_only, .done = vt_claimed }
 	};
 
 	if (id)
@@ -390,7 +372,7 @@ static void a_directory_that_went_fails_the_claim_and_nothing_else(void **state)
 static void files_are_not_made_on_the_control_executor(void **state)
 {
 	struct fixture *f = *state;
-	struct claim cl = { .c = { .done = claimed } };
+	struct vt_claim cl = { .c = { .done = vt_claimed } };
 	char dir[64];
 
 	vt_tmpdir(dir);

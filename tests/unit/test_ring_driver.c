@@ -366,15 +366,20 @@ static void descriptors_of_a_split_ring_are_taken_in_the_tables_order(void **sta
 	}
 }
 
+static void publish_three(void)
+{
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(add(1, 0, &tokens[i]), 0);
+	tvq_drv_ring_publish(lab.drv);
+}
+
 static void a_buffer_that_a_run_has_passed_breaks_the_ring(void **state)
 {
 	uint32_t written;
 
 	(void)state;
 	open_in_order(true, SIZE);
-	for (unsigned int i = 0; i < 3; i++)
-		assert_int_equal(add(1, 0, &tokens[i]), 0);
-	tvq_drv_ring_publish(lab.drv);
+	publish_three();
 	slots()[0].id = slots()[1].id;
 	slots()[0].flags = TVQ_PACKED_AVAIL | TVQ_PACKED_USED;
 	assert_ptr_equal(tvq_drv_ring_get(lab.drv, &written), &tokens[0]);
@@ -390,9 +395,7 @@ static void a_run_beyond_the_used_index_breaks_the_ring(void **state)
 
 	(void)state;
 	open_in_order(false, SIZE);
-	for (unsigned int i = 0; i < 3; i++)
-		assert_int_equal(add(1, 0, &tokens[i]), 0);
-	tvq_drv_ring_publish(lab.drv);
+	publish_three();
 	used()->ring[0].id = 2;
 	used()->idx = 2;
 	assert_ptr_equal(tvq_drv_ring_get(lab.drv, &written), &tokens[0]);

@@ -42,28 +42,12 @@ static void add_maker(struct tvq_volume_pool *p, const char *name, unsigned int 
 	assert_int_equal(tvq_volume_pool_add_maker(p, &cfg, err), 0);
 }
 
-struct claim {
-	struct tvq_claim c;
-	bool completed;
-	int err;
-	struct tvq_volume *v;
-};
-
-static void claimed(struct tvq_claim *c, int code, struct tvq_volume *v)
-{
-	struct claim *cl = (struct claim *)c;
-
-	cl->completed = true;
-	cl->err = code;
-	cl->v = v;
-}
-
-static struct claim claim(struct tvq_volume_pool *p, unsigned int owner, const char *id,
-			  uint64_t capacity, bool read_only)
+static struct vt_claim claim(struct tvq_volume_pool *p, unsigned int owner, const char *id,
+			     uint64_t capacity, bool read_only)
 {
 	struct tvq_pool *view = tvq_volume_pool_view(p, owner);
-	struct claim cl = {
-		.c = { .capacity = capacity, .read_only = read_only, .done = claimed }
+	struct vt_claim cl = {
+		.c = { .capacity = capacity, .read_only = read_only, .done = vt_claimed }
 	};
 
 	memcpy(cl.c.id, id, strlen(id));
@@ -90,7 +74,7 @@ static void release(struct tvq_volume_pool *p, unsigned int owner, struct tvq_vo
 static struct tvq_volume *take(struct tvq_volume_pool *p, unsigned int owner, const char *id,
 			       uint64_t capacity, const char *expected)
 {
-	struct claim cl = claim(p, owner, id, capacity, false);
+	struct vt_claim cl = claim(p, owner, id, capacity, false);
 	char have[TVQ_VOLUME_ID_LEN + 1] = { 0 };
 
 	assert_int_equal(cl.err, 0);

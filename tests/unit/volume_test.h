@@ -143,4 +143,23 @@ static inline void vt_image(char path[128], const char *dir, const char *name, u
  */
 void vt_model(struct vt *t, uint64_t seed, unsigned int batches);
 
+/* A claim of a pool's, and what came of it. */
+struct vt_claim {
+	struct tvq_claim c;
+	bool completed;
+	int err;
+	struct tvq_volume *v;
+};
+
+static inline void vt_claimed(struct tvq_claim *c, int code, struct tvq_volume *v)
+{
+	struct vt_claim *cl = (struct vt_claim *)c;
+
+	assert_false(cl->completed);
+	assert_int_equal(code == 0, v != NULL);
+	cl->completed = true;
+	cl->err = code;
+	cl->v = v;
+}
+
 #endif
