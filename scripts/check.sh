@@ -132,18 +132,19 @@ tally() {
 	' "$1"
 }
 
-# What a program that prints TAP said of the first tests that failed: the beginning and the end.
+# The tests of a program that prints TAP that failed, and what it said of each: the beginning and
+# the end; of many, the first.
 told() {
 	awk '
 		function tell(i) {
 			for (i = 1; i <= lines; i++)
-				if (i <= 4 || i > lines - 6)
-					print substr(line[i], 1, 300)
+				if (i <= 4 || i > lines - 8)
+					print substr(line[i], 1, 200)
 			lines = 0
 		}
 		/^(not )?ok( |$)/ {
 			tell()
-			in_failed = /^not/ && tolower($0) !~ /# skip/ && ++n <= 4
+			in_failed = /^not/ && tolower($0) !~ /# skip/ && ++n <= 8
 		}
 		in_failed { line[++lines] = $0 }
 		END { tell() }
@@ -168,11 +169,14 @@ tap() {
 	bad=$((bad + lost))
 	count "$ok" "$bad" "$skip"
 	why="$name: $ok passed, $bad failed, $skip skipped$why ($((SECONDS - at)) s)"
-	if [ "$bad" = 0 ]; then echo "ok       $why"; else not_ok "$why" "$(told "$log")"; fi
+	if [ "$bad" = 0 ]; then
+		echo "ok       $why"
+	else
+		not_ok "$why" "$(told "$log")"
+		told "$log"
+		show "$name" "$log"
+	fi
 	[ -z "$reasons" ] || echo "$reasons"
-	[ "$bad" != 0 ] || return 0
-	grep -E '^not ok' "$log" | grep -vi '# skip' | head -n 20
-	show "$name" "$log"
 }
 
 # need GROUP...: packages, see deps.sh.

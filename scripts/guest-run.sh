@@ -250,6 +250,8 @@ trap 'exit 130' INT
 
 [ -z "$interactive" ] || append="job.input TERM=${TERM:-dumb} $append"
 make_initrd "$boot"
+khz=$("$here/guest-clock.sh")
+[ -z "$khz" ] || append="tsc_early_khz=$khz $append"
 assemble
 if [ -n "$interactive" ]; then
 	setpriv --pdeathsig KILL "${machine[@]}"

@@ -294,6 +294,8 @@ void vfu_close(struct vfu_conn *c, enum tvq_log_level level, const char *why);
 void vfu_broke(struct vfu_conn *c, const char *why);
 /* True where its peer has hung up, whether that has been seen yet or not. */
 bool vfu_conn_ends(const struct vfu_conn *c);
+/* What is done to a socket before it is closed: its peer reads all that was sent, then the end. */
+void vfu_hang_up(int fd);
 /* Answers the message under way: 0, or -errno. */
 void vfu_done(struct vfu_conn *c, int err);
 /* Something that the end of the connection may wait for has ended. */

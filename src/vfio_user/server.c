@@ -112,6 +112,7 @@ static void accept_next(struct tvq_vfio_user *s)
 		if (s->conn) {
 			vfu_say(s, TVQ_LOG_WARN,
 				": another client (process %d) is turned away: there is one", pid);
+			vfu_hang_up(fd);
 			close(fd);
 			continue;
 		}

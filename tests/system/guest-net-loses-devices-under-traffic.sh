@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # Network devices of a guest go while they are up and frames pass: by `vdpa dev del`, by rmmod of
-# the driver, by taking the function from the driver; and because tvqd is killed, when they are
-# quiet. Each time the others go on or the guest goes on, and everything can be made again.
+# the driver, by taking the function from the driver; and because tvqd is killed. Each time the
+# others go on or the guest goes on, and everything can be made again.
 # vhost_vdpa does not get a device. Argument: the kernel.
 #
 # run: trixie
@@ -13,7 +13,7 @@
 need_module "${1-trixie}"
 serve ,msi-page=on
 
-boot --with ip --with ping --with iperf3 <<'GUEST'
+boot --qmp "$tmp/qmp" --with ip --with ping --with iperf3 <<'GUEST'
 load
 # Three rooms with a device each; one and three send to two.
 fill_machine() {
@@ -89,16 +89,7 @@ echo net1 >/sys/bus/vdpa/drivers/virtio_vdpa/bind
 within 10 has_net net1 && echo "virtio_vdpa has it again"
 del net1
 
-# QEMU 11.1.3 aborts where the server of its function ends with a message unread. Without addresses
-# nobody has anything to send.
 fill_machine
-end_traffic
-for name in one two three; do
-	ip -n $name address flush dev eth0
-done
-sent() { for name in one two three; do count_of $name tx_packets; done; }
-silent() { before=$(sent) && sleep 2 && [ "$before" = "$(sent)" ]; }
-within 30 silent
 echo "ready to lose tvqd"
 broken() { dmesg | grep -q 'tvq_vdpa .*given up'; }
 within 60 broken && echo "the driver notices"
@@ -111,7 +102,7 @@ nothing_left && echo "the others go with the driver"
 calm
 GUEST
 wait_console "the guest is at work" '^ready to lose tvqd' "$(slower 90)"
-kill_tvqd
+lose_tvqd
 need_guest
 for fact in "dev del under traffic works" "its interface is gone" "the others go on" \
 	"it can be made again" "rmmod under traffic works" "all devices went with it" \

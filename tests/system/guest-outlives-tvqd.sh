@@ -7,8 +7,7 @@
 #
 # The guest itself removes the dead function, and the new one comes into a slot of its own:
 # QEMU 11.1.3 aborts when a vfio-user-pci device with MSI-X is unplugged by device_del, its server
-# alive or dead (memory_region_del_subregion in vfio_user_msix_teardown). It also aborts where the
-# server ended with a message unread; here the guest is quiet when that happens.
+# alive or dead (memory_region_del_subregion in vfio_user_msix_teardown).
 #
 # With the argument "waiting" a request is under way at that time. Linux 6.12's virtio_blk has no
 # time limit, and no way to take a request back from a broken queue: it stays where it is, and so
@@ -100,7 +99,7 @@ if [ "$how" = waiting ]; then
 	check "the device holds a request" wait_until 10 grep -q held "$tmp/holder"
 fi
 wait_console "the guest has its devices" '^ready to lose tvqd' "$(slower 60)"
-kill_tvqd
+lose_tvqd
 if [ "$how" = waiting ]; then
 	wait_console "the guest's script ends" '^guest-job-status' "$(slower 100)"
 	# The guest cannot turn itself off.

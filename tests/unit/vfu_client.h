@@ -357,7 +357,7 @@ static inline void vl_go(struct vl *w)
 	vl_until(w, !vl_stats(w).connected);
 }
 
-/* The server ends the connection; what it had to say before is thrown away. */
+/* The server ends the connection, in order; what it had to say before is thrown away. */
 static inline void vl_until_closed(struct vl *w)
 {
 	uint64_t end = tvq_os_host.now() + 20 * SECOND;
@@ -369,6 +369,7 @@ static inline void vl_until_closed(struct vl *w)
 		vl_turn(w);
 		n = recv(w->sock, buf, sizeof(buf), MSG_DONTWAIT);
 	} while (n > 0 || (n < 0 && errno == EAGAIN));
+	assert_int_equal(n, 0);
 	close(w->sock);
 	w->sock = -1;
 	vl_until(w, !vl_stats(w).connected);
