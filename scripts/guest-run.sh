@@ -27,7 +27,7 @@
 #                       with --vfio-user, which 7.2 does not have)
 #   --mem MIB           memory (256); it is shared, as vhost-user needs
 #   --smp N             processors (1)
-#   --timeout SECONDS   time limit (60)
+#   --timeout SECONDS   time limit (60); shortly before, the guest is made to tell what it waits for
 #   --qmp PATH          a QMP server on PATH
 #   --pidfile PATH      QEMU writes its process id there
 #   --append WORDS      more words for the kernel's command line
@@ -42,7 +42,7 @@ set -eu
 here=$(dirname "$(readlink -f "$0")")
 name=guest-run
 cmdline="console=ttyS0 quiet printk.time=1 panic=-1 mitigations=off tsc=reliable no_timer_check"
-cmdline+=" cryptomgr.notests"
+cmdline+=" cryptomgr.notests sysrq_always_enabled"
 qemu='' mem=256 smp=1 limit=60 script='' append='' kernel=trixie iommu='' interactive=''
 disks=() nets=() functions=() files=() programs=() extra=()
 
@@ -188,27 +188,49 @@ make_initrd() {
 	} >"$work/initrd"
 }
 
+# QEMU's TCG translates the locked instructions of a guest that can have one processor only to plain
+# ones, as if nobody else looked at its rings; they are its memory barriers. So there is always room
+# for a second.
 assemble() {
+	local processors=$smp
+	[ "$smp" != 1 ] || processors=1,maxcpus=2
 	machine=("${qemu_command[@]}"
 		-nodefaults -no-user-config -display none -no-reboot
-		-machine q35 -cpu max -accel tcg -smp "$smp" -m "${mem}M"
+		-machine q35 -cpu max -accel tcg -smp "$processors" -m "${mem}M"
 		-object "memory-backend-memfd,id=memory,size=${mem}M,share=on"
 		-numa "node,memdev=memory"
 		-kernel "$boot/vmlinux" -initrd "$work/initrd" -append "$cmdline $append"
-		-chardev "stdio,id=console,signal=off" -serial chardev:console
+		-chardev "stdio,id=console,signal=off,mux=$mux" -serial chardev:console
 		"${iommu_arguments[@]}" "${function_arguments[@]}" "${device_arguments[@]}"
 		"${extra[@]}")
 }
 
-# Two guards: QEMU dies with its timer, and the timer with this script.
+# Two guards: QEMU dies with its timer, and the timer with this script. By its keys a guest that
+# does not end is asked for its tasks: a break (of QEMU's multiplexer, after Ctrl-A) and a letter is
+# a "magic SysRq" to the kernel. 9: say everything; l: what runs; w: what is blocked.
 start() {
+	mkfifo "$work/keys"
+	exec 8<>"$work/keys"
 	setpriv --pdeathsig TERM timeout -k 5 "$limit" setpriv --pdeathsig KILL "${machine[@]}" \
-		</dev/null >"$work/pipe" 2>&1 &
+		<&8 >"$work/pipe" 2>&1 8>&- &
 	vm=$!
+	ask &
+	asker=$!
+}
+
+ask() {
+	local key
+	mkfifo "$work/never"
+	read -r -t $((limit > 4 ? limit - 3 : limit)) <>"$work/never" || true
+	for key in 9 l w; do
+		printf '\001b%s' "$key" >&8
+		sleep 0.2
+	done
 }
 
 stop() {
 	trap '' TERM INT
+	[ -z "$asker" ] || kill "$asker" 2>/dev/null || true
 	[ -z "$vm" ] || kill "$vm" 2>/dev/null || true
 	wait
 	rm -rf "$work"
@@ -242,13 +264,14 @@ for i in "${!functions[@]}"; do
 done
 
 boot=$("$here/guest-initrd.sh" --kernel "$kernel")
-vm=''
+vm='' asker=''
 work=$(mktemp -d "${TMPDIR:-/tmp}/tvq-guest.XXXXXX")
 trap stop EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT
 
-[ -z "$interactive" ] || append="job.input TERM=${TERM:-dumb} $append"
+mux=on
+[ -z "$interactive" ] || { mux=off append="job.input TERM=${TERM:-dumb} $append"; }
 make_initrd "$boot"
 khz=$("$here/guest-clock.sh")
 [ -z "$khz" ] || append="tsc_early_khz=$khz $append"
@@ -263,5 +286,6 @@ start
 status=0
 wait "$vm" || status=$?
 vm=''
+kill "$asker" 2>/dev/null || true
 wait
 verdict "$status"
