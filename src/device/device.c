@@ -96,6 +96,16 @@ static bool all_away(const struct tvq_device *dev)
 	return true;
 }
 
+/* The interrupt comes when nothing is served any more: what a driver adds after it stays where it is
+ * (TQ-070, TQ-071). */
+static void tell_needs_reset(struct tvq_device *dev)
+{
+	if (!dev->to_tell || !all_away(dev))
+		return;
+	dev->to_tell = false;
+	tvq_device_interrupt(dev);
+}
+
 void tvq_device_needs_reset(struct tvq_device *dev, const char *why)
 {
 	if (dev->status & TVQ_S_NEEDS_RESET)
@@ -104,7 +114,8 @@ void tvq_device_needs_reset(struct tvq_device *dev, const char *why)
 		tvq_device_log(dev, TVQ_LOG_WARN, "%s", why);
 	dev->status |= TVQ_S_NEEDS_RESET;
 	withdraw_all(dev);
-	tvq_device_interrupt(dev);
+	dev->to_tell = true;
+	tell_needs_reset(dev);
 }
 
 void tvq_device_start_reset(struct tvq_device *dev)
@@ -112,6 +123,7 @@ void tvq_device_start_reset(struct tvq_device *dev)
 	if (dev->life != TVQ_LIVING)
 		return; /* under way */
 	dev->life = TVQ_RESETTING;
+	dev->to_tell = false;
 	tvq_lane_abort(&dev->lane);
 	withdraw_all(dev);
 	if (dev->mgr)
@@ -162,6 +174,7 @@ void tvq_device_progress(struct tvq_device *dev)
 	if (dev->life == TVQ_LIVING) {
 		struct tvq_tcmd *c = dev->lane.busy;
 
+		tell_needs_reset(dev);
 		if (c)
 			tvq_tcmd_progress(c);
 		if (!dev->parent)

@@ -65,6 +65,7 @@ struct tvq_device {
 	uint8_t depth;	 /* 0: outermost */
 	bool creating;	 /* its type is making what it needs; it cannot be freed yet */
 	bool type_reset; /* RESETTING: its type has been told */
+	bool to_tell;	 /* NEEDS_RESET, and its driver is told once its queues are AWAY */
 	uint32_t generation;
 
 	uint64_t offered, accepted;
