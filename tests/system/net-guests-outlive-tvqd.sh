@@ -32,10 +32,13 @@ boot2() {
 start_net
 add_nets
 boot2 two 2 four 4 <<'GUEST'
+# Who reaches this guest finds somebody there.
+socat -u TCP-LISTEN:7001,reuseaddr - | sha256sum >/tmp/sum &
+listens() { cat /proc/net/tcp /proc/net/tcp6 | grep -q ":$(printf %04X "$1") .* 0A "; }
+within 40 listens 7001
 up 2
 up1() { ip addr add 192.168.8.2/24 dev eth1 && ip link set eth1 up; }
 up1
-socat -u TCP-LISTEN:7001,reuseaddr - | sha256sum >/tmp/sum &
 agent
 GUEST
 boot2 one 1 three 3 <<'GUEST'
