@@ -154,7 +154,7 @@ told() {
 # tap NAME COMMAND...: a program that prints TAP; its tests are counted one by one. Those of its
 # plan that did not end have failed. One that dies, or runs no test, is a failure of its own.
 tap() {
-	local name=$1 log at=$SECONDS status=0 ok bad skip lost reasons why=''
+	local name=$1 log at=$SECONDS status=0 ok bad skip lost reasons why='' details
 	log=$(log_of "$name")
 	shift
 	"$@" >"$log" 2>&1 </dev/null || status=$?
@@ -172,8 +172,9 @@ tap() {
 	if [ "$bad" = 0 ]; then
 		echo "ok       $why"
 	else
-		not_ok "$why" "$(told "$log")"
-		told "$log"
+		details=$(told "$log")
+		not_ok "$why" "$details"
+		echo "$details"
 		show "$name" "$log"
 	fi
 	[ -z "$reasons" ] || echo "$reasons"

@@ -6,8 +6,8 @@
 #
 # A guest's kernel would measure it against the emulated timer, and trusts what comes out. On a busy
 # machine that has been 818 MHz instead of 2596: the guest's time then runs three times too fast,
-# and in worse cases it does nothing but handle timer interrupts. So it is told, see guest-run.sh.
-# What measures is compiled once, and cached beside the guest root.
+# and its time limits are over as early. So it is told, see guest-run.sh. What measures is compiled
+# once, and cached beside the guest root.
 set -euo pipefail
 
 name=guest-clock
